@@ -1,0 +1,162 @@
+"""Every plug of the house on one page. Rooms on the same floor meet here and are joined by ``wiring/bootstrap.py``.
+
+Plugs hold no state between calls and may be shared by threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.faces import Faces, Match
+from mien.core.people import Calibration, EmbeddingSpace, Person, Template
+from mien.core.reasons import Trace
+
+__all__ = ["Clock", "Detector", "Embedder", "Explainer", "Gallery", "Identifier", "Network", "Refiner"]
+
+
+class Network(Protocol):
+    """Arrays in, arrays out: a loaded model whatever the runtime."""
+
+    def run(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """Run one batch ``(n, …)``; every output has n rows, in the order of the model's outputs. n may be 0."""
+        ...
+
+
+class Detector(Protocol):
+    """Image in, faces out."""
+
+    @property
+    def name(self) -> str:
+        """What a user calls it, e.g. ``"mtcnn"``."""
+        ...
+
+    def detect(self, image: NDArray[np.uint8]) -> Faces:
+        """Faces of one image ``(H, W, 3)`` uint8 RGB, surest first; no face is an empty table.
+
+        Raises:
+            ImageError: if ``image`` is no such array.
+        """
+        ...
+
+    def detect_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Faces]:
+        """One table per image, equal to ``detect`` on each; sizes may differ."""
+        ...
+
+
+@runtime_checkable
+class Refiner(Protocol):
+    """A detector that can start from boxes instead of searching the whole image."""
+
+    def refine(self, image: NDArray[np.uint8], faces: Faces) -> Faces:
+        """Boxes, scores and landmarks found near the given boxes; those that are no face any more are gone."""
+        ...
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """A detector that can say why it let a face go."""
+
+    def explain(self, image: NDArray[np.uint8]) -> Trace:
+        """All windows it considered in ``image``, how far each came and why no further."""
+        ...
+
+
+class Embedder(Protocol):
+    """Image and faces in, unit vectors out; cuts the crops that its own space asks for."""
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """The space of every vector it returns."""
+        ...
+
+    @property
+    def needs_landmarks(self) -> bool:
+        """Whether ``faces`` must carry landmarks."""
+        ...
+
+    def crop(self, image: NDArray[np.uint8], faces: Faces) -> NDArray[np.uint8]:
+        """The chips it would embed, ``(n, size, size, 3)`` uint8 RGB."""
+        ...
+
+    def embed(self, image: NDArray[np.uint8], faces: Faces) -> NDArray[np.float32]:
+        """``(n, d)`` float32 vectors of unit length, one per face; ``(0, d)`` without faces.
+
+        Raises:
+            InputError: if landmarks are needed and missing.
+        """
+        ...
+
+    def embed_chips(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``(n, d)`` float32 unit vectors of chips ``(n, size, size, 3)`` uint8 RGB that were cut before."""
+        ...
+
+
+class Identifier(Protocol):
+    """Vectors in, decisions out."""
+
+    def identify(self, embeddings: NDArray[np.float32], among: Gallery) -> tuple[Match, ...]:
+        """One decision per row of ``embeddings`` ``(n, d)``, all of one picture: one identity at most once."""
+        ...
+
+
+class Gallery(Protocol):
+    """The people that are known. Every write is one transaction; reads see only committed ones."""
+
+    def people(self) -> list[Person]:
+        """Everybody, ordered by name; ``templates`` counts those of any space."""
+        ...
+
+    def person(self, who: str) -> Person:
+        """The person with this id, this name or a former id (merged people leave a pointer).
+
+        Raises:
+            NotFoundError: naming close names.
+        """
+        ...
+
+    def add(self, name: str, templates: Sequence[Template]) -> tuple[Person, list[Template]]:
+        """Templates for the person of this name, who is created if need be: all of them or none.
+
+        Raises:
+            DuplicateError: a photograph and box that the person already has in that space.
+        """
+        ...
+
+    def templates(self, who: str | None = None, space: EmbeddingSpace | None = None) -> list[Template]:
+        """Templates of one person or of everybody, of one space or of all, oldest first."""
+        ...
+
+    def find_photo(self, sha256: str, space: EmbeddingSpace) -> list[tuple[Person, Template]]:
+        """Templates of ``space`` enrolled from a photograph with this digest."""
+        ...
+
+    def vectors(self, space: EmbeddingSpace) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]:
+        """All vectors of ``space`` ``(n, d)``, the index of each one's owner ``(n,)``, and the owners.
+
+        Kept in memory until the ``revision`` changes; the arrays are read-only.
+
+        Raises:
+            SpaceMismatchError: the gallery has templates, but none of this space; says how to embed them again.
+        """
+        ...
+
+    def revision(self) -> int:
+        """A number that grows with every committed change, by any process."""
+        ...
+
+    def calibration(self, space: EmbeddingSpace) -> Calibration | None:
+        """The user's own calibration for this space, if they made one."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, so that tests can give their own."""
+
+    def now(self) -> datetime:
+        """An aware datetime."""
+        ...

@@ -1,0 +1,1 @@
+"""Floor 2: folders, annotations, pairs and packs of pictures."""

@@ -1,0 +1,1 @@
+"""MTCNN: pyramid, cascade, and why a face was let go."""

@@ -1,0 +1,1 @@
+"""Foreign weights or bare arrays to ONNX, once."""
