@@ -39,13 +39,19 @@ def check_image(image: object) -> NDArray[np.uint8]:
         ImageError: naming the type, dtype or shape that was found and how to mend it.
     """
     if not isinstance(image, np.ndarray):
-        raise ImageError(f"expected an image array (H, W, 3) uint8 RGB, got {type(image).__name__}; read files with mien.read_image")
+        raise ImageError(
+            f"expected an image array (H, W, 3) uint8 RGB, got {type(image).__name__}; read files with mien.read_image"
+        )
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ImageError(f"expected an image array (H, W, 3) RGB, got shape {image.shape}; stack grey three times, drop alpha")
+        raise ImageError(
+            f"expected an image array (H, W, 3) RGB, got shape {image.shape}; stack grey three times, drop alpha"
+        )
     if image.dtype != np.uint8:
         holds_nan = image.dtype.kind == "f" and bool(np.isnan(image).any())
         found = f"{image.dtype}{' with NaN' if holds_nan else ''}"
-        raise ImageError(f"expected uint8 pixels 0..255, got {found}; convert with (255 * x).clip(0, 255).astype('uint8')")
+        raise ImageError(
+            f"expected uint8 pixels 0..255, got {found}; convert with (255 * x).clip(0, 255).astype('uint8')"
+        )
     return image
 
 
@@ -134,10 +140,10 @@ class Match:
 
     Args:
         decision: ``match``, ``ambiguous``, ``unknown``, ``no_usable_face`` or ``spoof``.
-        candidates: the nearest people, nearest first; empty with an empty gallery.
+        candidates: the nearest people, nearest first, a matched one before all; empty with an empty gallery.
         threshold: the similarity that had to be reached.
         margin: how far the best lies above the runner-up; None with fewer than two people to compare with.
-        reasons: why it is no match; empty for a match.
+        reasons: why it is no match, or who was nearer but is another face of the picture.
     """
 
     decision: Decision
@@ -340,9 +346,9 @@ class Faces:
         more: dict[str, Any] = {}
         if self.quality is not None:
             q = self.quality[i]
-            more["quality"] = {
-                f.name: _rounded(getattr(q, f.name), 3) for f in fields(q) if f.name != "reasons"
-            } | {"reasons": [r.words() for r in q.reasons]}
+            more["quality"] = {f.name: _rounded(getattr(q, f.name), 3) for f in fields(q) if f.name != "reasons"} | {
+                "reasons": [r.words() for r in q.reasons]
+            }
         if self.liveness is not None:
             more["liveness"] = _rounded(self.liveness[i])
         if self.track_ids is not None:
@@ -359,9 +365,7 @@ def _column(name: str, value: ArrayLike, dtype: Any, tail: tuple[int, ...], n: i
     """``value`` as a contiguous array ``(n, *tail)``, or an error that shows both shapes; -1 in ``tail`` fits anything."""
     array = np.ascontiguousarray(value, dtype=dtype)
     expected = (array.shape[0] if n is None and array.ndim else n, *tail)
-    fits = array.ndim == len(expected) and all(
-        e in (-1, s) for e, s in zip(expected, array.shape, strict=True)
-    )
+    fits = array.ndim == len(expected) and all(e in (-1, s) for e, s in zip(expected, array.shape, strict=True))
     if not fits:
         shown = tuple("n" if e is None else "d" if e == -1 else e for e in expected)
         raise InputError(f"{name}: expected shape {shown}, got {array.shape}")

@@ -30,10 +30,13 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     overlap = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
     shared = overlap.clip(0).prod(axis=2)
     union = _areas(a)[:, None] + _areas(b)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    ratio: NDArray[np.float32] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ratio
 
 
-def nms(boxes: Boxes, scores: NDArray[np.float32], threshold: float, *, over: Literal["union", "min"] = "union") -> NDArray[np.intp]:
+def nms(
+    boxes: Boxes, scores: NDArray[np.float32], threshold: float, *, over: Literal["union", "min"] = "union"
+) -> NDArray[np.intp]:
     """Greedy non-maximum suppression: indices of the boxes kept, highest score first.
 
     A box goes when its overlap with a kept one exceeds ``threshold``: shared area over the union, or over the smaller of
@@ -87,9 +90,7 @@ def tiles(width: int, height: int, side: int, overlap: int) -> list[tuple[int, i
         count = -(-(length - overlap) // (side - overlap))
         return [round(i * (length - side) / (count - 1)) for i in range(count)]
 
-    return [
-        (x, y, min(x + side, width), min(y + side, height)) for y in starts(height) for x in starts(width)
-    ]
+    return [(x, y, min(x + side, width), min(y + side, height)) for y in starts(height) for x in starts(width)]
 
 
 def similarity_transform(points: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -100,15 +101,15 @@ def similarity_transform(points: NDArray[np.float32], target: NDArray[np.float32
         target: ``(k, 2)`` x, y pixels.
 
     Returns:
-        ``(n, 2, 3)`` float32 matrices M with ``target ≈ M[:, :2] @ point + M[:, 2]``; identity rotation and scale 0 never
-        occur unless all points of a set coincide. Without reflection (Umeyama 1991, for the plane in closed form).
+        ``(n, 2, 3)`` float32 matrices M with ``target ≈ M[:, :2] @ point + M[:, 2]``; scale 0 only where
+        all points of a set coincide. Without reflection (Umeyama 1991, for the plane in closed form).
     """
     p = points.astype(np.float64)
     t = target.astype(np.float64)
     p_mean, t_mean = p.mean(axis=1), t.mean(axis=0)
     p0, t0 = p - p_mean[:, None], t - t_mean
     norm = (p0**2).sum(axis=(1, 2))
-    norm = np.where(norm > 0, norm, 1.0)
+    norm = np.where(norm > 1e-6, norm, 1.0)  # points that coincide have no direction: scale 0
     a = (p0 * t0).sum(axis=(1, 2)) / norm  # scale * cos
     b = (p0[..., 0] * t0[:, 1] - p0[..., 1] * t0[:, 0]).sum(axis=1) / norm  # scale * sin
     linear = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], -2)  # (n, 2, 2)

@@ -97,10 +97,10 @@ class Embedder(Protocol):
 
 
 class Identifier(Protocol):
-    """Vectors in, decisions out."""
+    """Faces with embeddings in, decisions out."""
 
-    def identify(self, embeddings: NDArray[np.float32], among: Gallery) -> tuple[Match, ...]:
-        """One decision per row of ``embeddings`` ``(n, d)``, all of one picture: one identity at most once."""
+    def identify(self, faces: Faces, among: Gallery) -> tuple[Match, ...]:
+        """One decision per face of one picture; ``faces`` carry embeddings and their space. One identity at most once."""
         ...
 
 
