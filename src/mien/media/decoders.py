@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,10 +101,10 @@ def read_header(data: bytes, kind: str) -> Header:
     """
     reader = _heic_reader() if kind == "HEIC" else _READERS[kind]
     try:
-        with _quiet_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             opened = reader(io.BytesIO(data))
-            opened.getexif()  # parsed once and kept, so that its warnings stay in here
+            if kind != "PNG":  # whose EXIF may follow the pixels: asking for it would decode them
+                opened.getexif()  # kept by Pillow, so that its warnings stay in here
     except _DAMAGE as error:
         raise ImageError(f"the {kind} header is damaged or ends early ({_one_line(error)})") from error
     return Header(kind, opened.width, opened.height, opened)
@@ -132,12 +133,19 @@ def _decode_jpeg(data: bytes, opened: ImageFile.ImageFile, reduction: Reduction)
     if opened.mode == "CMYK":  # Adobe's inverted inks: Pillow knows them, libjpeg-turbo's colour conversion does not
         return _reduced_by_pillow(opened, reduction)
     try:
-        pixels = simplejpeg.decode_jpeg(data, "RGB", min_factor=reduction, min_height=1, min_width=1)
+        pixels = simplejpeg.decode_jpeg(data, "RGB", **_smallest(opened, reduction))
     except ValueError as complaint:
         if "Premature end" in str(complaint):
             raise ImageError("the JPEG data end early: the file is truncated") from complaint
         return _reduced_by_pillow(opened, reduction)  # stray bytes and the like: readable all the same
     return _oriented(pixels, orientation)
+
+
+def _smallest(opened: ImageFile.ImageFile, reduction: Reduction) -> dict[str, int]:
+    """Arguments for simplejpeg, which decodes to the smallest size that has these sides; 0 asks for the whole."""
+    if reduction == 1:
+        return {"min_width": 0, "min_height": 0}
+    return {"min_width": -(-opened.width // reduction), "min_height": -(-opened.height // reduction)}
 
 
 def _reduced_by_pillow(opened: ImageFile.ImageFile, reduction: Reduction) -> Pixels:
@@ -155,7 +163,8 @@ def _oriented(pixels: Pixels, orientation: int) -> Pixels:
 
 def _pillow_pixels(opened: ImageFile.ImageFile) -> Pixels:
     opened.load()
-    image = ImageOps.exif_transpose(opened)  # TIFF turns itself while loading and then has no tag left
+    with _quietly():
+        image = ImageOps.exif_transpose(opened)  # TIFF turns itself while loading and then has no tag left
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
         return _scaled_grey(image)
     if image.has_transparency_data:
@@ -186,6 +195,14 @@ def _heic_reader() -> Callable[..., ImageFile.ImageFile]:
         raise MissingExtraError("HEIC pictures", "heic") from error
     reader: Callable[..., ImageFile.ImageFile] = HeifImageFile
     return reader
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep Pillow's warnings about odd metadata from the user; short, as the filters belong to the whole process."""
+    with _quiet_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _one_line(error: BaseException) -> str:
