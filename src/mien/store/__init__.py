@@ -1,1 +1,1 @@
-"""Floor 3: what is remembered."""
+"""Floor 3: what is remembered. ``gallery.open_gallery`` is the way in."""

@@ -1,0 +1,87 @@
+"""What may happen to people and templates, inside the transaction of the connection given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
+
+from mien.core.errors import InputError, NotFoundError
+from mien.core.people import Template
+from mien.store import records
+from mien.store.names import clean_name, name_key
+from mien.store.schema import calibration_people, calibrations, people, pointers, templates
+
+__all__ = ["delete_person", "delete_template", "enroll", "merge", "rename"]
+
+
+def enroll(connection: Connection, name: str, given: Sequence[Template], now: datetime) -> tuple[str, list[Template]]:
+    """Write templates for the person of this name, who is created if need be; the id and what was written."""
+    name = clean_name(name)
+    person_id = _id_of_name(connection, name)
+    if person_id is None:
+        person_id = records.new_id()
+        records.create_person(connection, person_id, records.free_name(connection, name), now)
+    added = [replace(t, id=records.new_id(), person_id=person_id, created=now) for t in given]
+    records.add_templates(connection, added)
+    return person_id, added
+
+
+def rename(connection: Connection, person_id: str, name: str) -> None:
+    """Give the person another label; other spellings of the present one are free to them."""
+    name = clean_name(name)
+    if _id_of_name(connection, name) != person_id:
+        name = records.free_name(connection, name)
+    values = {"name": name, "name_key": name_key(name)}
+    connection.execute(update(people).where(people.c.id == person_id).values(values))
+
+
+def _id_of_name(connection: Connection, name: str) -> str | None:
+    return connection.execute(select(people.c.id).where(people.c.name_key == name_key(name))).scalar()
+
+
+def merge(connection: Connection, keep: str, gone: str) -> int:
+    """Move everything of ``gone`` to ``keep`` and leave a pointer; how many templates moved.
+
+    A face that both were enrolled by stays once.
+    """
+    if keep == gone:
+        raise InputError("both names belong to the same person; there is nothing to merge")
+    t = templates.c
+    same_face = tuple_(t.space_id, t.photo_sha256, t.x1, t.y1, t.x2, t.y2)
+    kept = select(t.space_id, t.photo_sha256, t.x1, t.y1, t.x2, t.y2).where(t.person_id == keep)
+    connection.execute(delete(templates).where(t.person_id == gone, t.photo_sha256 != "", same_face.in_(kept)))
+    moved = connection.execute(update(templates).where(t.person_id == gone).values(person_id=keep)).rowcount
+    connection.execute(update(pointers).where(pointers.c.person_id == gone).values(person_id=keep))
+    c = calibration_people.c
+    shared = select(c.space_id).where(c.person_id == keep)
+    connection.execute(
+        update(calibration_people).where(c.person_id == gone, c.space_id.not_in(shared)).values(person_id=keep)
+    )
+    connection.execute(delete(people).where(people.c.id == gone))
+    connection.execute(insert(pointers).values(former_id=gone, person_id=keep))
+    return moved
+
+
+def delete_template(connection: Connection, template_id: str) -> str:
+    """Delete one template; the id of the person it belonged to."""
+    found = select(templates.c.person_id).where(templates.c.id == template_id)
+    person_id = connection.execute(found).scalar()
+    if person_id is None:
+        raise NotFoundError(f"no template has the id {template_id}; see the ids with: mien people show NAME")
+    connection.execute(delete(templates).where(templates.c.id == template_id))
+    return str(person_id)
+
+
+def delete_person(connection: Connection, person_id: str) -> dict[str, int]:
+    """Delete all rows of a person and the calibrations measured on their faces; how many of each kind."""
+    measured_on = select(calibration_people.c.space_id).where(calibration_people.c.person_id == person_id)
+    gone = {
+        "templates": delete(templates).where(templates.c.person_id == person_id),
+        "pointers": delete(pointers).where(pointers.c.person_id == person_id),
+        "calibrations": delete(calibrations).where(calibrations.c.space_id.in_(measured_on)),
+        "people": delete(people).where(people.c.id == person_id),
+    }
+    return {kind: connection.execute(statement).rowcount for kind, statement in gone.items()}

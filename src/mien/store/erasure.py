@@ -1,0 +1,191 @@
+"""Remove a person so that nothing is left, look for what may be left after all, and say so.
+
+Deleted rows are overwritten with zeros (``secure_delete``), the file is rebuilt (``VACUUM``), the write-ahead log is
+folded into it and cut to nothing. Then the raw bytes of every file are searched.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, ScalarResult, select
+
+from mien.core.errors import StoreBusyError, StoreError
+from mien.store import records
+from mien.store.byte_search import search
+from mien.store.changes import delete_person
+from mien.store.database import Database, sidecars
+from mien.store.schema import audit, people, pointers, templates
+from mien.store.upgrades import copies
+
+__all__ = ["Receipt", "compact", "erase"]
+
+_OUT_OF_REACH = (
+    "photographs, exports and backups kept elsewhere",
+    "blocks that the file system or the drive has freed but not yet overwritten",
+)
+_SHORTEST_NAME = 6
+"""Bytes. A shorter name turns up among vectors by chance (4 bytes: once in 20 galleries of 200 MB)."""
+
+_WINDOW = 32
+"""Bytes searched of each vector at its beginning, middle and end: it may be split between pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a removal took away and how it was verified.
+
+    Args:
+        person_id: the id that is no more; the audit line carries its SHA-256.
+        removed: how many rows of each kind, and copies of upgrades that held the person.
+        searched: bytes searched in each file.
+        traces: what was found in which file; empty when verified.
+        verified: whether the raw bytes of all files were searched and nothing was found.
+        notes: what hindered it and what to do.
+        out_of_reach: what mien cannot alter.
+        time: when the rows were removed, aware.
+    """
+
+    person_id: str
+    removed: dict[str, int]
+    searched: dict[str, int]
+    traces: tuple[str, ...]
+    verified: bool
+    notes: tuple[str, ...]
+    out_of_reach: tuple[str, ...]
+    time: datetime
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, with ISO time and the sum of the bytes searched."""
+        bytes_searched = sum(self.searched.values())
+        return {**asdict(self), "time": self.time.isoformat(), "bytes_searched": bytes_searched}
+
+
+@dataclass(frozen=True, slots=True)
+class _Needle:
+    """Bytes that must be gone, and what they are."""
+
+    kind: str
+    content: bytes
+
+
+def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt:
+    """Remove the person, rebuild the file and search it.
+
+    Raises:
+        NotFoundError: nobody is called ``who``.
+        StoreBusyError: another process writes; nothing was removed.
+    """
+    with database.writing() as connection:
+        person_id = records.person_id_of(connection, who)
+        needles = _needles(connection, person_id)
+        removed = delete_person(connection, person_id)
+        records.note(connection, records.Line(now, actor, "remove", person_id, removed))
+    notes = [*compact(database), *_short_names(needles)]
+    needles = [n for n in needles if n.kind != "name" or len(n.content) >= _SHORTEST_NAME]
+    try:
+        searched, traces, shredded = _look_for(database, needles)
+    except (OSError, subprocess.CalledProcessError) as error:
+        searched, traces, shredded = {}, (), 0
+        notes.append(f"the files could not be searched ({error}); look at their permissions")
+    return Receipt(
+        person_id=person_id,
+        removed={**removed, "copies": shredded},
+        searched=searched,
+        traces=traces,
+        verified=bool(searched) and not traces,
+        notes=tuple(notes),
+        out_of_reach=_OUT_OF_REACH,
+        time=now,
+    )
+
+
+def compact(database: Database) -> list[str]:
+    """Rebuild the file without free pages and fold the log into it; what hindered it, for people to read."""
+    try:
+        database.execute_alone("VACUUM")
+        ((busy, *_),) = database.execute_alone("PRAGMA wal_checkpoint(TRUNCATE)")
+    except StoreBusyError:
+        busy = True
+    except StoreError as error:
+        return [f"the file could not be rebuilt: {error}"]
+    if not busy:
+        return []
+    return ["another program has the gallery open, its log still holds old pages; close that one, then compact again"]
+
+
+def _needles(connection: Connection, person_id: str) -> list[_Needle]:
+    def scalars(column: Any, owner: Any) -> ScalarResult[Any]:
+        return connection.execute(select(column).where(owner == person_id)).scalars()
+
+    t = templates.c
+    ids = {person_id, *scalars(pointers.c.former_id, pointers.c.person_id), *scalars(t.id, t.person_id)}
+    texts = [
+        *(("id", i) for i in sorted(ids)),
+        *(("photo", digest) for digest in sorted(set(scalars(t.photo_sha256, t.person_id)) - {""})),
+        *(("name", name) for name in {*scalars(people.c.name, people.c.id), *scalars(people.c.name_key, people.c.id)}),
+    ]
+    vectors = scalars(t.vector, t.person_id)
+    return [
+        *(_Needle(kind, text.encode()) for kind, text in texts),
+        *(_Needle("vector", window) for vector in vectors for window in _windows(vector)),
+    ]
+
+
+def _windows(vector: bytes) -> Iterable[bytes]:
+    middle = len(vector) // 2
+    return (vector[:_WINDOW], vector[middle : middle + _WINDOW], vector[-_WINDOW:])
+
+
+def _short_names(needles: Sequence[_Needle]) -> list[str]:
+    if any(n.kind == "name" and len(n.content) < _SHORTEST_NAME for n in needles):
+        return ["the name is too short to be told from chance bytes; ids, photographs and vectors were searched for"]
+    return []
+
+
+def _look_for(database: Database, needles: Sequence[_Needle]) -> tuple[dict[str, int], tuple[str, ...], int]:
+    """Bytes searched by file, what was found, and how many copies were destroyed because they held it."""
+    backups = copies(database.path)
+    files = [database.path, *sidecars(database.path), *backups]
+    searched: dict[str, int] = {}
+    traces: list[str] = []
+    shredded = 0
+    for path, size, found in search(files, [n.content for n in needles]):
+        searched[path] = size
+        if found and Path(path) in backups:
+            _shred(Path(path))
+            shredded += 1
+        else:
+            kinds = {needles[i].kind for i in found if not _still_known(database, needles[i])}
+            traces += [f"{kind} in {path}" for kind in sorted(kinds)]
+    return searched, tuple(traces), shredded
+
+
+def _still_known(database: Database, needle: _Needle) -> bool:
+    """Whether the bytes belong to somebody who stays: another Ada's name, the other face of a photograph."""
+    columns = {
+        "name": (people.c.name, people.c.name_key, templates.c.source, audit.c.actor),
+        "photo": (templates.c.photo_sha256,),
+        "vector": (templates.c.vector,),
+        "id": (),
+    }[needle.kind]
+    with database.reading() as connection:
+        values = (value for column in columns for value in connection.execute(select(column)).scalars())
+        return any(needle.content in (v if isinstance(v, bytes) else v.encode()) for v in values)
+
+
+def _shred(path: Path) -> None:
+    """Overwrite a file with zeros, then delete it."""
+    with path.open("r+b") as file:
+        left = path.stat().st_size
+        while left > 0:
+            left -= file.write(bytes(min(left, 2**20)))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()

@@ -1,0 +1,360 @@
+"""Rows to the words of the house and back, and the look-ups that several writers share.
+
+Every function works inside the transaction of the connection it is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+
+from mien.core.errors import DuplicateError, InputError, NotFoundError
+from mien.core.people import Calibration, EmbeddingSpace, Person, Template
+from mien.core.vectors import check_unit
+from mien.store.names import SHORTEST_ID_PREFIX, clean_name, is_id_prefix, name_key
+from mien.store.schema import (
+    audit,
+    calibration_people,
+    calibrations,
+    people,
+    pointers,
+    revision,
+    settings,
+    spaces,
+    templates,
+)
+
+__all__ = [
+    "ID_LENGTH",
+    "Line",
+    "active_space_id",
+    "add_templates",
+    "calibration_from",
+    "check_template",
+    "create_person",
+    "face_of",
+    "free_name",
+    "hashed",
+    "known_spaces",
+    "living_and_former_ids",
+    "new_id",
+    "note",
+    "person_id_of",
+    "read_calibration",
+    "read_calibrations",
+    "read_people",
+    "read_person",
+    "read_revision",
+    "read_templates",
+    "read_vector",
+    "register_space",
+    "set_active_space_id",
+    "template_row",
+    "write_calibration",
+]
+
+_ACTIVE_SPACE = "active_space"  # key of a settings row
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_FACE = ("person_id", "space_id", "photo_sha256", "x1", "y1", "x2", "y2")
+_STORED = np.dtype("<f4")
+ID_LENGTH = 36
+"""Characters of an id in full."""
+
+
+def new_id() -> str:
+    """A new id of a person or template: random, so that it says nothing about anybody."""
+    return str(uuid.uuid4())
+
+
+def hashed(person_id: str) -> str:
+    """What the audit calls a person: SHA-256 of the id, hex; empty for nobody."""
+    return hashlib.sha256(person_id.encode()).hexdigest() if person_id else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line for the audit: who did what to whom; counts, never names."""
+
+    at: datetime
+    actor: str
+    action: str
+    person_id: str
+    counts: Mapping[str, int]
+
+
+def note(connection: Connection, line: Line) -> None:
+    """Write the audit line of this transaction and let the revision grow: every write ends with it."""
+    subject, details = hashed(line.person_id), dict(line.counts)
+    row = {"at": line.at, "actor": line.actor, "action": line.action, "subject": subject, "details": details}
+    connection.execute(insert(audit).values(row))
+    connection.execute(update(revision).values(value=revision.c.value + 1))
+
+
+def read_revision(connection: Connection) -> int:
+    """How many changes were committed so far."""
+    return int(connection.execute(select(revision.c.value)).scalar_one())
+
+
+# People
+
+
+def read_person(connection: Connection, who: str) -> Person:
+    """The person that ``person_id_of`` finds."""
+    return read_people(connection, [person_id_of(connection, who)])[0]
+
+
+def read_people(connection: Connection, ids: Iterable[str] | Select[tuple[str]] | None = None) -> list[Person]:
+    """People with these ids (a query may give them), or everybody, ordered by name; templates of any space are counted."""
+    counted = func.count(templates.c.seq)
+    query = select(people.c.id, people.c.name, people.c.created, counted).outerjoin(templates).group_by(people.c.id)
+    if ids is not None:
+        query = query.where(people.c.id.in_(ids if isinstance(ids, Select) else list(ids)))
+    found = [Person(*row) for row in connection.execute(query)]
+    return sorted(found, key=lambda person: (name_key(person.name), person.id))
+
+
+def person_id_of(connection: Connection, who: str) -> str:
+    """The id of the person with this id, name, former id, or abbreviated id, in this order.
+
+    Raises:
+        NotFoundError: nobody, with the names that come close; or several people whose ids begin so.
+    """
+    by_id = select(people.c.id).where(people.c.id == who.lower())
+    by_name = select(people.c.id).where(people.c.name_key == name_key(who))
+    by_former_id = select(pointers.c.person_id).where(pointers.c.former_id == who.lower())
+    for query in (by_id, by_name, by_former_id):
+        found = connection.execute(query).scalar()
+        if found is not None:
+            return str(found)
+    return _person_id_of_prefix(connection, who)
+
+
+def _person_id_of_prefix(connection: Connection, who: str) -> str:
+    found = _ids_beginning(connection, who) if is_id_prefix(who) else set()
+    if len(found) > 1:
+        raise NotFoundError(f"{len(found)} people have an id that begins with {who}; give more of it")
+    if not found:
+        raise NotFoundError(f"the gallery knows nobody called {who!r}{_suggestion(connection, who)}")
+    return found.pop()
+
+
+def _ids_beginning(connection: Connection, prefix: str) -> set[str]:
+    living = select(people.c.id).where(people.c.id.startswith(prefix.lower(), autoescape=True))
+    former = select(pointers.c.person_id).where(pointers.c.former_id.startswith(prefix.lower(), autoescape=True))
+    return {*connection.execute(living).scalars(), *connection.execute(former).scalars()}
+
+
+def living_and_former_ids(connection: Connection) -> set[str]:
+    """Every id that leads to somebody."""
+    living, former = select(people.c.id), select(pointers.c.former_id)
+    return {*connection.execute(living).scalars(), *connection.execute(former).scalars()}
+
+
+def _suggestion(connection: Connection, who: str) -> str:
+    names = {row.name_key: row.name for row in connection.execute(select(people.c.name_key, people.c.name))}
+    close = difflib.get_close_matches(name_key(who), names, n=3)
+    if not close:
+        return "; see who is there with: mien people list"
+    return f"; did you mean {' or '.join(repr(names[key]) for key in close)}?"
+
+
+def free_name(connection: Connection, name: str) -> str:
+    """``name`` made clean, if nobody has it and it cannot be taken for the id of somebody.
+
+    Raises:
+        InputError: a name nobody may have (``names.clean_name``), or one that abbreviates an id.
+        DuplicateError: somebody has it.
+    """
+    name = clean_name(name)
+    holder = connection.execute(select(people.c.name).where(people.c.name_key == name_key(name))).scalar()
+    if holder is not None:
+        raise DuplicateError(f"somebody is called {holder!r} already; choose another name, or merge the two")
+    if is_id_prefix(name) and len(name) >= SHORTEST_ID_PREFIX and _ids_beginning(connection, name):
+        raise InputError(f"the name {name!r} abbreviates the id of somebody; give another")
+    return name
+
+
+def create_person(connection: Connection, person_id: str, name: str, created: datetime) -> None:
+    """A new person without templates; the name must be free."""
+    connection.execute(insert(people).values(id=person_id, name=name, name_key=name_key(name), created=created))
+
+
+# Spaces
+
+
+def known_spaces(connection: Connection) -> dict[str, EmbeddingSpace]:
+    """Every space that ever had a template here, by id."""
+    return {row.id: EmbeddingSpace(*row[1:]) for row in connection.execute(select(spaces))}
+
+
+def register_space(connection: Connection, space: EmbeddingSpace) -> None:
+    """Remember ``space``; the first one becomes the active one."""
+    if connection.execute(select(spaces.c.id).where(spaces.c.id == space.id)).scalar() is None:
+        connection.execute(
+            insert(spaces).values(
+                id=space.id,
+                name=space.name,
+                dimensions=space.dimensions,
+                weights=space.weights,
+                alignment=space.alignment,
+                preprocessing=space.preprocessing,
+            )
+        )
+    if not active_space_id(connection):
+        set_active_space_id(connection, space.id)
+
+
+def active_space_id(connection: Connection) -> str:
+    """The id of the space that is searched; empty before the first enrolment."""
+    return connection.execute(select(settings.c.value).where(settings.c.key == _ACTIVE_SPACE)).scalar() or ""
+
+
+def set_active_space_id(connection: Connection, space_id: str) -> None:
+    """Search this space from now on."""
+    connection.execute(delete(settings).where(settings.c.key == _ACTIVE_SPACE))
+    connection.execute(insert(settings).values(key=_ACTIVE_SPACE, value=space_id))
+
+
+# Calibrations
+
+
+def read_calibration(connection: Connection, space_id: str) -> Calibration | None:
+    """The calibration of this space, if there is one."""
+    query = select(calibrations.c.content).where(calibrations.c.space_id == space_id)
+    content = connection.execute(query).scalar()
+    return None if content is None else calibration_from(content)
+
+
+def read_calibrations(connection: Connection) -> list[tuple[Calibration, tuple[str, ...]]]:
+    """Every calibration with the ids of the people it was measured on."""
+    found = []
+    for content in connection.execute(select(calibrations.c.content)).scalars().all():
+        calibration = calibration_from(content)
+        c = calibration_people.c
+        measured_on = select(c.person_id).where(c.space_id == calibration.space_id).order_by(c.person_id)
+        found.append((calibration, tuple(connection.execute(measured_on).scalars())))
+    return found
+
+
+def write_calibration(connection: Connection, calibration: Calibration, measured_on: Iterable[str]) -> None:
+    """Put ``calibration`` in the place of its space's former one; it goes when one of the people ``measured_on`` goes."""
+    space_id = calibration.space_id
+    connection.execute(delete(calibrations).where(calibrations.c.space_id == space_id))
+    connection.execute(insert(calibrations).values(space_id=space_id, content=calibration.to_dict()))
+    rows = [{"space_id": space_id, "person_id": person_id} for person_id in sorted(set(measured_on))]
+    if rows:
+        connection.execute(insert(calibration_people), rows)
+
+
+def calibration_from(content: Mapping[str, Any]) -> Calibration:
+    """The calibration that ``Calibration.to_dict`` gave, after JSON made lists of its tuples."""
+    values: dict[str, Any] = {field.name: content[field.name] for field in fields(Calibration)}
+    for name in ("far", "similarity", "genuine", "genuine_at"):
+        values[name] = tuple(map(float, values[name]))
+    return Calibration(**values)
+
+
+# Templates
+
+
+def check_template(template: Template) -> None:
+    """Refuse a template that would not be found again or could not be compared.
+
+    Raises:
+        InputError: a vector not ``(d,)`` float32 of unit length, a box without area, a digest that is none, or quality
+            that is not finite.
+    """
+    if template.embedding.dtype != np.float32:
+        raise InputError(
+            f"expected a float32 embedding, got {template.embedding.dtype}; convert with astype('float32')"
+        )
+    check_unit(template.embedding[np.newaxis], template.space.dimensions)
+    x1, y1, x2, y2 = template.box
+    if not (all(map(math.isfinite, template.box)) and x1 < x2 and y1 < y2):
+        raise InputError(f"expected a box x1 < x2, y1 < y2 in pixels, got {template.box}")
+    if template.photo_sha256 and _DIGEST.fullmatch(template.photo_sha256) is None:
+        raise InputError(f"expected a SHA-256 digest of 64 hex digits, got {template.photo_sha256!r}")
+    if not all(map(math.isfinite, template.quality.values())):
+        raise InputError(f"expected finite quality figures, got {template.quality}")
+
+
+def add_templates(connection: Connection, given: Sequence[Template]) -> None:
+    """Write templates whose ``id``, ``person_id`` and ``created`` are set.
+
+    Raises:
+        DuplicateError: the person has this photograph and box in this space already.
+    """
+    for template in given:
+        register_space(connection, template.space)
+        if template.photo_sha256 and connection.execute(_same_face(template)).first():
+            raise DuplicateError(
+                f"this face of {template.source!r} is enrolled for this person already; leave it out, or remove the old one"
+            )
+        connection.execute(insert(templates).values(template_row(template)))
+
+
+def template_row(template: Template) -> dict[str, Any]:
+    """The row of a template whose ``id``, ``person_id`` and ``created`` are set."""
+    return {
+        **dict(zip(_FACE, face_of(template), strict=True)),
+        "id": template.id,
+        "source": _storable(template.source),
+        "quality": {name: float(value) for name, value in template.quality.items()},
+        "detector": template.detector,
+        "created": template.created,
+        "vector": template.embedding.astype(_STORED).tobytes(),
+    }
+
+
+def face_of(template: Template) -> tuple[Any, ...]:
+    """What makes two templates one face: person, space, digest of the photograph, x1, y1, x2, y2."""
+    return template.person_id, template.space.id, template.photo_sha256, *map(float, template.box)
+
+
+def _same_face(template: Template) -> Select[Any]:
+    same = zip(_FACE, face_of(template), strict=True)
+    return select(templates.c.seq).where(*(templates.c[column] == value for column, value in same))
+
+
+def read_templates(connection: Connection, *where: Any) -> list[Template]:
+    """Templates that meet all conditions, oldest first."""
+    known = known_spaces(connection)
+    query = select(templates).where(*where).order_by(templates.c.seq)
+    return [_template(row, known[row.space_id]) for row in connection.execute(query)]
+
+
+def _template(row: Row[Any], space: EmbeddingSpace) -> Template:
+    return Template(
+        embedding=read_vector(row.vector),
+        space=space,
+        source=row.source,
+        photo_sha256=row.photo_sha256,
+        box=(row.x1, row.y1, row.x2, row.y2),
+        quality=row.quality,
+        detector=row.detector,
+        id=row.id,
+        person_id=row.person_id,
+        created=row.created,
+    )
+
+
+def read_vector(stored: bytes) -> NDArray[np.float32]:
+    """Stored bytes as read-only float32, one after another."""
+    return np.frombuffer(stored, _STORED).astype(np.float32, copy=False)
+
+
+def _storable(text: str) -> str:
+    r"""File names that are no valid Unicode, their odd bytes as ``\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()

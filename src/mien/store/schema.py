@@ -1,0 +1,155 @@
+"""The tables, the same on SQLite and PostgreSQL.
+
+Only living people have a row: a merge leaves a pointer from the former id, a removal leaves nothing but the audit line,
+whose subject is the SHA-256 of the id and whose details are counts.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+__all__ = [
+    "UtcDateTime",
+    "audit",
+    "calibration_people",
+    "calibrations",
+    "metadata",
+    "people",
+    "pointers",
+    "revision",
+    "settings",
+    "spaces",
+    "templates",
+]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in any zone, stored as UTC without one, read as aware UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database."""
+        del dialect
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", String(36), primary_key=True),  # uuid4, never changes
+    Column("name", String(200), nullable=False),  # NFC
+    Column("name_key", String(800), nullable=False, unique=True),  # names.name_key
+    Column("created", UtcDateTime, nullable=False),
+)
+
+pointers = Table(
+    "pointers",
+    metadata,
+    Column("former_id", String(36), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+spaces = Table(
+    "spaces",
+    metadata,
+    Column("id", String(200), primary_key=True),  # EmbeddingSpace.id
+    Column("name", Text, nullable=False),
+    Column("dimensions", Integer, nullable=False),
+    Column("weights", Text, nullable=False),
+    Column("alignment", Text, nullable=False),
+    Column("preprocessing", Text, nullable=False),
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("seq", Integer, primary_key=True),  # the order of enrolment
+    Column("id", String(36), nullable=False, unique=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("space_id", ForeignKey("spaces.id"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("photo_sha256", String(64), nullable=False),  # empty for arrays
+    Column("x1", Double, nullable=False),  # box, pixels of the original
+    Column("y1", Double, nullable=False),
+    Column("x2", Double, nullable=False),
+    Column("y2", Double, nullable=False),
+    Column("quality", JSON, nullable=False),
+    Column("detector", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float32 little-endian, last: it may leave the page
+)
+
+Index("ix_templates_photo", templates.c.photo_sha256, templates.c.space_id)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("space_id", String(200), primary_key=True),
+    Column("content", JSON, nullable=False),  # Calibration.to_dict
+)
+
+calibration_people = Table(
+    "calibration_people",
+    metadata,
+    Column("space_id", ForeignKey("calibrations.space_id", ondelete="CASCADE"), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("id", Integer, primary_key=True),  # one row, 1
+    Column("value", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(64), nullable=False, index=True),  # sha256 of the person's id; empty for none
+    Column("details", JSON, nullable=False),  # counts, never names
+)

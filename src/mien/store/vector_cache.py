@@ -1,0 +1,97 @@
+"""The vectors of a space in memory, as long as nobody changes the gallery."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, select
+
+from mien.core.errors import SpaceMismatchError
+from mien.core.people import EmbeddingSpace, Person
+from mien.store.database import Database
+from mien.store.records import known_spaces, read_people, read_revision, read_vector
+from mien.store.schema import templates
+
+__all__ = ["VectorCache", "Vectors"]
+
+Vectors = tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]
+"""``(n, d)`` unit vectors, ``(n,)`` index of each one's owner, the owners."""
+
+_ROWS_AT_ONCE = 4096
+"""Rows joined before they are copied: bounds what is in memory twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    revision: int
+    vectors: Vectors
+
+
+class VectorCache:
+    """Vectors by space; may be shared by threads, which load them once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: dict[str, _Held] = {}
+        self._loading = threading.Lock()
+
+    def get(self, space: EmbeddingSpace) -> Vectors:
+        """The vectors of ``space`` at the present revision, oldest first; the arrays are read-only.
+
+        Raises:
+            SpaceMismatchError: there are templates, but none of this space.
+        """
+        with self._database.reading() as connection:
+            revision = read_revision(connection)
+        held = self._held.get(space.id)
+        if held is None or held.revision < revision:
+            with self._loading:
+                held = self._load(space)
+        return held.vectors
+
+    def _load(self, space: EmbeddingSpace) -> _Held:
+        with self._database.reading() as connection:
+            revision = read_revision(connection)
+            held = self._held.get(space.id)
+            if held is None or held.revision < revision:  # else another thread has just done it
+                held = _Held(revision, _read_vectors(connection, space))
+                self._held[space.id] = held
+        return held
+
+    def clear(self) -> None:
+        """Forget everything held."""
+        self._held.clear()
+
+
+def _read_vectors(connection: Connection, space: EmbeddingSpace) -> Vectors:
+    in_space = templates.c.space_id == space.id
+    count = connection.execute(select(func.count()).select_from(templates).where(in_space)).scalar_one()
+    if not count:
+        _refuse_other_spaces(connection, space)
+    owners = read_people(connection, select(templates.c.person_id).where(in_space))
+    index_of = {person.id: index for index, person in enumerate(owners)}
+    vectors = np.empty((count, space.dimensions), np.float32)
+    of_owner = np.empty(count, np.int64)
+    query = select(templates.c.person_id, templates.c.vector).where(in_space).order_by(templates.c.seq)
+    start = 0
+    for rows in connection.execute(query).partitions(_ROWS_AT_ONCE):
+        end = start + len(rows)
+        vectors[start:end] = read_vector(b"".join(row[1] for row in rows)).reshape(-1, space.dimensions)
+        of_owner[start:end] = [index_of[row[0]] for row in rows]
+        start = end
+    vectors.flags.writeable = of_owner.flags.writeable = False
+    return vectors, of_owner, tuple(owners)
+
+
+def _refuse_other_spaces(connection: Connection, space: EmbeddingSpace) -> None:
+    known = known_spaces(connection)
+    others = [known[i] for i in connection.execute(select(templates.c.space_id.distinct())).scalars()]
+    if others:
+        raise SpaceMismatchError(
+            f"the gallery has no face in the space {space.id}, only in {', '.join(s.id for s in others)}; "
+            f"enrol the photographs again with --embedder {space.name}, "
+            f"or use --embedder {others[0].name}, which this gallery was made with"
+        )
