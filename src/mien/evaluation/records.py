@@ -13,15 +13,16 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
 from mien.core.errors import InputError
+from mien.core.protocols import Detector, Embedder
 
-__all__ = ["Comparison", "Machine", "Record", "compare", "installed_versions", "this_machine"]
+__all__ = ["Comparison", "Machine", "Record", "compare", "installed_versions", "subject_of", "this_machine"]
 
 _TIMES = "_ms"
 _PACKAGES = ("mien", "numpy", "onnxruntime", "opencv-python-headless")
@@ -133,6 +134,16 @@ def installed_versions(packages: tuple[str, ...] = _PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def subject_of(detector: Detector, embedder: Embedder | None = None) -> dict[str, Any]:
+    """What was measured, for a record: the detector with its options, the embedding space."""
+    options = getattr(detector, "options", None)
+    stated = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
+    subject: dict[str, Any] = {"detector": detector.name, "detector_options": stated}
+    if embedder is not None:
+        subject |= {"space": embedder.space.id, **asdict(embedder.space)}
+    return subject
 
 
 def _processor() -> str:
