@@ -43,6 +43,14 @@ class Detector(Protocol):
         """
         ...
 
+    def at_scale(self, scale: float) -> Detector:
+        """The same detector for images with ``scale`` pixels per pixel of the original: limits of size shrink along.
+
+        A photograph that was decoded at half size (``Picture.scale`` 0.5) is searched with ``at_scale(0.5)``, so that
+        ``min_face`` is in pixels of the original whatever was decoded.
+        """
+        ...
+
     def detect_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Faces]:
         """One table per image, equal to ``detect`` on each; sizes may differ."""
         ...

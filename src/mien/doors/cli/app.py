@@ -1,0 +1,20 @@
+"""The command line put together: one file per group of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from mien.doors.cli import demo, detect, enroll, folders, models, people, who
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="mien",
+    help="Knows the faces in your photos, videos and cameras.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (detect, enroll, who, people, folders, models, demo):
+    module.register(app)

@@ -1,0 +1,184 @@
+"""What every command shares: settings as options, one session, errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.core.errors import InputError, MienError, SettingError
+from mien.doors.cli.output import Output
+
+if TYPE_CHECKING:
+    from mien.wiring.bootstrap import House
+
+__all__ = ["DETECTING", "GATE", "NAMING", "Exit", "Session", "command"]
+
+
+class Exit(IntEnum):
+    """Exit codes, documented in docs/reference/cli.md."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    DIFFERENT = 10
+    NO_FACE = 11
+    INTERRUPTED = 130
+
+
+@dataclass
+class Session:
+    """One run of one command: its output and, when first needed, the objects that the settings ask for."""
+
+    out: Output
+    given: dict[str, Any] = field(default_factory=dict)
+    failed: int = 0
+
+    @functools.cached_property
+    def house(self) -> House:
+        """Everything that the settings wire together."""
+        from mien.wiring.bootstrap import House
+        from mien.wiring.settings import load_settings
+
+        return House(load_settings(**self.given))
+
+    def fail(self, line: str) -> None:
+        """Report one bad item and remember it for the exit code; the rest goes on."""
+        self.failed += 1
+        self.out.problem(line)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that a command offers as an option."""
+
+    name: str
+    type: Any
+    help: str
+    panel: str
+
+    def parameter(self) -> inspect.Parameter:
+        """The option as Typer reads it from a signature."""
+        flag = f"--{self.name.replace('_', '-')}"
+        declared = f"{flag}/--no-{flag[2:]}" if self.type is bool else flag
+        option = typer.Option(declared, help=self.help, rich_help_panel=self.panel, show_default=False)
+        annotation = Annotated[self.type | None, option]
+        return inspect.Parameter(self.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+EVERYWHERE = (
+    Setting("preset", str, "fast, facenet or accurate.", "Everywhere"),
+    Setting("database", str, "The gallery: a file, or a database URL.", "Everywhere"),
+    Setting("provider", str, "cpu, cuda, … or auto; one that cannot be had is an error.", "Everywhere"),
+    Setting(
+        "gpu_memory_fraction", float, "Share of the graphics card's memory to use at most, e.g. 0.25.", "Everywhere"
+    ),
+    Setting("threads", int, "Computing threads; 0 takes all cores.", "Everywhere"),
+)
+DETECTING = (
+    Setting("detector", str, "mtcnn, haar, or one you added.", "Finding faces"),
+    Setting("min_face", float, "Side of the smallest face to find, pixels of the original.", "Finding faces"),
+    Setting("max_face", float, "Side of the largest face to find; leave out for any.", "Finding faces"),
+    Setting("pnet_threshold", float, "Score a window needs at MTCNN's first stage.", "Finding faces"),
+    Setting("rnet_threshold", float, "Score a window needs at MTCNN's second stage.", "Finding faces"),
+    Setting("onet_threshold", float, "Score a window needs at MTCNN's third stage.", "Finding faces"),
+    Setting("pyramid_factor", float, "How much smaller each level of the image pyramid is.", "Finding faces"),
+    Setting("mtcnn_mode", str, "fast, or parity with the original's boxes.", "Finding faces"),
+    Setting("max_megapixels", float, "Larger pictures are refused.", "Finding faces"),
+    Setting("full_size", bool, "Never decode big photographs at a smaller size.", "Finding faces"),
+)
+NAMING = (
+    Setting("embedder", str, "facenet, dlib, facenet+dlib, or one you added.", "Naming people"),
+    Setting("strangers", int, "At most one stranger in so many is named.", "Naming people"),
+    Setting("threshold", float, "A similarity given by hand instead, -1 to 1.", "Naming people"),
+    Setting("margin", float, "Least lead over the runner-up; less is ambiguous.", "Naming people"),
+    Setting("once", bool, "Name a person at most once per picture.", "Naming people"),
+)
+GATE = (
+    Setting("min_size", float, "Least side of a face to learn, pixels.", "The gate"),
+    Setting("min_sharpness", float, "Least sharpness of a face to learn.", "The gate"),
+    Setting("darkest", float, "Least mean brightness, 0 to 1.", "The gate"),
+    Setting("brightest", float, "Greatest mean brightness, 0 to 1.", "The gate"),
+    Setting("min_contrast", float, "Least contrast, 0 to 1.", "The gate"),
+    Setting("max_yaw", float, "Greatest turn of the head, degrees.", "The gate"),
+    Setting("max_roll", float, "Greatest tilt of the head, degrees.", "The gate"),
+)
+
+
+def command(
+    app: typer.Typer, name: str, *groups: tuple[Setting, ...], panel: str | None = None
+) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Register a function ``(session, …)`` as the command ``name``, with the options of ``groups`` and of every command.
+
+    The function gets a ``Session`` first; what it returns is the exit code, None meaning that of the session.
+    """
+    settings = [s for group in (*groups, EVERYWHERE) for s in group]
+
+    def register(function: Callable[..., int | None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "session"]
+        taken = {p.name for p in own}
+        offered = [s for s in settings if s.name not in taken]
+
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            out = Output(_format(values.pop("as_json"), values.pop("as_csv")), values.pop("quiet"))
+            given = {s.name: values.pop(s.name) for s in offered}
+            raise typer.Exit(_guarded(function, Session(out, given), values))
+
+        parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *(s.parameter() for s in offered)]
+        run.__signature__ = inspect.Signature([*parameters, *_OUTPUT])  # type: ignore[attr-defined]  # what Typer reads
+        run.__annotations__ = {p.name: p.annotation for p in [*parameters, *_OUTPUT]}
+        app.command(name, rich_help_panel=panel)(run)
+        return run
+
+    return register
+
+
+_OUTPUT = tuple(
+    inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, typer.Option(flag, help=text, rich_help_panel="Everywhere")],
+    )
+    for name, flag, text in (
+        ("as_json", "--json", "Print JSON."),
+        ("as_csv", "--csv", "Print CSV."),
+        ("quiet", "--quiet", "No progress and no notes."),
+    )
+)
+
+
+def _format(as_json: bool, as_csv: bool) -> Any:
+    if as_json and as_csv:
+        raise typer.BadParameter("choose --json or --csv, not both")
+    return "json" if as_json else "csv" if as_csv else "table"
+
+
+def _guarded(function: Callable[..., int | None], session: Session, values: dict[str, Any]) -> int:
+    """Run a command; every known error becomes one line and an exit code."""
+    try:
+        code = function(session, **values)
+    except SettingError as error:
+        session.out.problem(f"mien: {error}")
+        return Exit.USAGE
+    except (MienError, OSError) as error:
+        session.out.problem(f"mien: {error}")
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        session.out.problem("mien: interrupted; what was done stays")
+        return Exit.INTERRUPTED
+    if code is not None:
+        return code
+    return Exit.SOME_FAILED if session.failed else Exit.OK
+
+
+def refuse(message: str) -> InputError:
+    """An error about what was typed."""
+    return InputError(message)

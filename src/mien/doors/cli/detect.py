@@ -1,0 +1,139 @@
+"""``mien detect``: find faces, and say why others were let go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.core.errors import InputError, SettingError
+from mien.core.faces import LANDMARK_NAMES
+from mien.doors.cli.command import DETECTING, Session, command
+from mien.doors.cli.pictures import drawn_path, find, readable, shown
+
+if TYPE_CHECKING:
+    from mien.core.faces import Faces, Picture
+    from mien.core.reasons import Trace
+
+__all__ = ["register"]
+
+COLUMNS = ("picture", "face", "x", "y", "width", "height", "confidence", *LANDMARK_NAMES)
+
+Paths = Annotated[list[str], typer.Argument(metavar="PATH…", help="Photographs, folders, patterns.")]
+Draw = Annotated[Path | None, typer.Option("--draw", metavar="DIR", help="Write annotated pictures into this folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "detect", DETECTING, panel="Pictures")(detect)
+
+
+def detect(
+    session: Session,
+    paths: Paths,
+    draw: Draw = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which stage let a face go, and why.")] = False,
+    region: Annotated[
+        str | None, typer.Option(metavar="X,Y,W,H", help="With --explain: why was nothing found here? Pixels.")
+    ] = None,
+) -> None:
+    """Find the faces in photographs: boxes, confidence and five landmarks."""
+    if region and not explain:
+        raise SettingError("--region says where to explain: add --explain")
+    place = _region(region)
+    detector = session.house.detector
+    rows: list[dict[str, Any]] = []
+    data: list[dict[str, Any]] = []
+    taken: set[Path] = set()
+    for path, picture in readable(session, find(session, paths), "finding faces"):
+        faces = detector.at_scale(picture.scale).detect(picture.pixels).scaled(1 / picture.scale)
+        entry: dict[str, Any] = {"picture": shown(path), "faces": faces.to_dicts()}
+        trace = _explain(session, picture, entry, place) if explain else None
+        data.append(entry)
+        rows += face_rows(entry["picture"], faces)
+        if draw is not None:
+            _draw(draw, drawn_path(draw, path, taken), picture, faces, trace)
+    if explain:
+        _tell(session, data)
+    else:
+        count = sum(len(entry["faces"]) for entry in data)
+        session.out.table(f"{count} faces in {len(data)} pictures", rows, columns=COLUMNS, data=data)
+
+
+def face_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
+    """One table row per face."""
+    rows = []
+    for i, face in enumerate(faces.to_dicts(), start=1):
+        x, y, width, height = face["box"]
+        row = {"picture": name, "face": i, "x": x, "y": y, "width": width, "height": height}
+        row["confidence"] = face["confidence"]
+        row |= {name: f"{px},{py}" for name, (px, py) in face.get("keypoints", {}).items()}
+        rows.append(row)
+    return rows
+
+
+def _region(text: str | None) -> tuple[float, float, float, float] | None:
+    """``X,Y,W,H`` as a box x1, y1, x2, y2."""
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingError(
+            f"--region is {text!r}: expected four numbers X,Y,WIDTH,HEIGHT, e.g. 120,80,60,60"
+        ) from error
+    if width <= 0 or height <= 0:
+        raise SettingError(f"--region is {text!r}: width and height must be above 0")
+    return (x, y, x + width, y + height)
+
+
+def _explain(
+    session: Session, picture: Picture, entry: dict[str, Any], place: tuple[float, float, float, float] | None
+) -> Trace:
+    """Run the detector as an explainer; what it says goes into ``entry``."""
+    explainer = session.house.explainer
+    if explainer is None:
+        raise InputError(f"the detector {session.house.settings.detector} cannot explain itself; use --detector mtcnn")
+    trace = explainer.explain(picture.pixels).scaled(1 / picture.scale)
+    entry["trace"] = trace.to_dict()
+    if place is not None:
+        reason = explainer.explain_region(picture.pixels, tuple(v * picture.scale for v in place))
+        entry["region"] = {"box": list(place), **reason.to_dict()}
+    return trace
+
+
+def _tell(session: Session, data: list[dict[str, Any]]) -> None:
+    """The traces in words, or as JSON."""
+    if session.out.format != "table":
+        session.out.json(data)
+        return
+    for entry in data:
+        trace = entry["trace"]
+        session.out.text(f"{entry['picture']}: {len(entry['faces'])} faces")
+        largest = "no limit" if trace["largest_face"] is None else f"{trace['largest_face']:.0f} px"
+        session.out.text(f"  searched for faces from {trace['smallest_face']:.0f} px to {largest}")
+        session.out.text("  windows let through: " + ", ".join(f"{k} {v}" for k, v in trace["counts"].items()))
+        for candidate in trace["candidates"]:
+            reason = candidate["reason"]
+            if reason is None or candidate["stage"] == "pnet":
+                continue  # thousands of windows end at the first stage; the picture and --json show them
+            x1, y1, x2, y2 = candidate["box_xyxy"]
+            setting = f" ({reason['setting']})" if reason["setting"] else ""
+            session.out.text(f"  {x1:.0f},{y1:.0f} {x2 - x1:.0f}×{y2 - y1:.0f}: {reason['words']}{setting}")
+        if "region" in entry:
+            session.out.text(f"  region: {entry['region']['words']}")
+
+
+def _draw(folder: Path, target: Path, picture: Picture, faces: Faces, trace: Trace | None) -> None:
+    """Write the annotated picture, in the pixels it was decoded at."""
+    from mien.media.drawing import draw_faces, draw_trace
+    from mien.media.images import write_image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = faces.scaled(picture.scale)
+    if trace is not None:
+        drawn = draw_trace(picture.pixels, trace.scaled(picture.scale))
+    else:
+        drawn = draw_faces(picture.pixels, faces, [f"{score:.2f}" for score in faces.scores])
+    write_image(target, drawn)

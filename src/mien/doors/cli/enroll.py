@@ -1,0 +1,92 @@
+"""``mien enroll``: learn people from photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.core.errors import MienError, SettingError
+from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, command
+from mien.doors.cli.pictures import find, readable, shown
+
+if TYPE_CHECKING:
+    from mien.recognition.enrolment import Enrolment
+
+__all__ = ["register"]
+
+COLUMNS = ("picture", "accepted", "name", "why")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "enroll", DETECTING, NAMING, GATE, panel="People")(enroll)
+
+
+def enroll(
+    session: Session,
+    name: Annotated[str | None, typer.Argument(help="The person's name, in any script.")] = None,
+    photos: Annotated[
+        list[str] | None, typer.Argument(metavar="PHOTO…", help="Photographs, folders, patterns.")
+    ] = None,
+    from_folder: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="A folder with a folder per person instead.")
+    ] = None,
+    face: Annotated[int | None, typer.Option(help="Which face of a picture with several, 1 = leftmost.")] = None,
+    allow_similar: Annotated[
+        bool, typer.Option("--allow-similar", help="Learn a face that looks like somebody who is known (twins).")
+    ] = False,
+) -> int | None:
+    """Learn people from photographs; they are known from the next call on."""
+    work = list(_work(session, name, photos, from_folder))
+    options = session.house.enrol_options(face=face, allow_similar=allow_similar)
+    outcomes: list[Enrolment] = []
+    for person, paths in work:
+        for _, picture in readable(session, paths, f"enrolling {shown(person)}", chip=160):
+            outcomes += session.house.recognizer.enroll(person, [picture], options=options)
+    rows = [_row(outcome) for outcome in outcomes]
+    accepted = [o for o in outcomes if o.accepted]
+    people = len({o.person.id for o in accepted if o.person is not None})
+    title = f"{len(accepted)} of {len(outcomes)} photos enrolled, {people} people"
+    session.out.table(title, rows, columns=COLUMNS, data=[o.to_dict() for o in outcomes])
+    for outcome in accepted:
+        if outcome.warning:
+            session.out.note(f"{shown(outcome.source)}: {outcome.warning}")
+    session.failed += len(outcomes) - len(accepted)
+    return None if accepted else Exit.FAILED
+
+
+def _work(
+    session: Session, name: str | None, photos: list[str] | None, folder: Path | None
+) -> Iterator[tuple[str, list[Path]]]:
+    """Names and their photographs."""
+    if folder is not None:
+        if name or photos:
+            raise SettingError("--from DIR takes names and photos from the folder: leave NAME and PHOTO out")
+        yield from _folder_per_person(session, folder)
+        return
+    if not name or not photos:
+        raise SettingError("expected NAME PHOTO… or --from DIR, e.g. mien enroll Ada ada.jpg")
+    yield name, find(session, photos)
+
+
+def _folder_per_person(session: Session, folder: Path) -> Iterator[tuple[str, list[Path]]]:
+    from mien.datasets.folders import person_folders
+
+    found = person_folders(folder)
+    for problem in found.problems:
+        session.fail(f"{shown(problem.name)}: {problem.reason}")
+    if not found.people:
+        raise MienError(f"no folder with pictures in {shown(folder)}: expected a folder per person, DIR/Ada/1.jpg")
+    yield from found.people.items()
+
+
+def _row(outcome: Enrolment) -> dict[str, Any]:
+    return {
+        "picture": shown(outcome.source),
+        "accepted": outcome.accepted,
+        "name": None if outcome.person is None else outcome.person.name,
+        "why": "; ".join(r.words() for r in outcome.reasons),
+    }

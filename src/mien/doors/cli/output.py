@@ -1,0 +1,129 @@
+"""What a command says: data on stdout (table, JSON or CSV), everything else on stderr."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+
+__all__ = ["Output"]
+
+Item = TypeVar("Item")
+
+Format = Literal["table", "json", "csv"]
+
+
+@dataclass
+class Output:
+    """Prints the result of one command.
+
+    Args:
+        format: ``table`` for people, ``json`` or ``csv`` for programs.
+        quiet: no progress and no notes.
+    """
+
+    format: Format = "table"
+    quiet: bool = False
+    _notes: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], data: Any = None) -> None:
+        """Print rows as a table or CSV; as JSON ``data``, or the rows if there is none.
+
+        Args:
+            title: over the table.
+            rows: one mapping per row; a missing column is empty.
+            columns: which keys are shown, in order.
+            data: the whole story for JSON.
+        """
+        if self.format == "json":
+            self.json(list(rows) if data is None else data)
+        elif self.format == "csv":
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([_cell(row.get(c)) for c in columns] for row in rows)
+        else:
+            _print_table(title, rows, columns)
+
+    def json(self, data: Any) -> None:
+        """Print one JSON document, names in their own script."""
+        sys.stdout.write(_writable(json.dumps(data, ensure_ascii=False, indent=2)) + "\n")
+
+    def text(self, line: str) -> None:
+        """Print one line of the result; only where a table would be printed."""
+        if self.format == "table":
+            sys.stdout.write(_writable(line) + "\n")
+
+    def note(self, line: str) -> None:
+        """Something worth knowing that is not the result."""
+        if not self.quiet:
+            self._notes.print(escape(_writable(line)))
+
+    def problem(self, line: str) -> None:
+        """Something that went wrong; said even when quiet."""
+        self._notes.print(f"[red]{escape(_writable(line))}[/red]")
+
+    @contextmanager
+    def progress(self, what: str, total: int | None = None) -> Iterator[Any]:
+        """A bar on a terminal; yields a function to call after each item (with how many, default 1)."""
+        if self.quiet or not self._notes.is_terminal or (total is not None and total < 2):
+            yield lambda count=1: None  # noqa: ARG005 - the same call as below
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._notes, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda count=1: bar.advance(task, count)
+
+    def track(self, items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+        """The items, with a bar on a terminal."""
+        with self.progress(what, total) as advance:
+            for item in items:
+                yield item
+                advance()
+
+
+def _print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A pipe has no width: give every column what it needs.
+        console = Console(highlight=False, width=max(80, _needed(rows, columns)))
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
+        table.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_writable(_cell(row.get(c)))) for c in columns))
+    console.print(table)
+
+
+def _needed(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    from rich.cells import cell_len
+
+    widths = (max([len(c), *(cell_len(_cell(r.get(c))) for r in rows)]) for c in columns)
+    return sum(w + 3 for w in widths) + 1
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)
+
+
+def _writable(text: str) -> str:
+    """``text`` with names that are no valid UTF-8 escaped, so that printing cannot fail."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

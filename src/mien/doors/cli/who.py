@@ -1,0 +1,100 @@
+"""``mien who`` and ``mien verify``: name the people in photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.core.faces import LANDMARK_NAMES
+from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
+from mien.doors.cli.detect import Draw, Paths, face_rows
+from mien.doors.cli.pictures import drawn_path, find, readable, shown
+
+if TYPE_CHECKING:
+    from mien.core.faces import Faces, Match, Picture
+
+__all__ = ["COLUMNS", "draw_named", "named_rows", "register"]
+
+COLUMNS = ("picture", "face", "name", "similarity", "margin", "x", "y", "width", "height", "confidence", "why")
+FULL_COLUMNS = (*COLUMNS[:-1], *LANDMARK_NAMES, "candidates", "why")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "who", DETECTING, NAMING, panel="Pictures")(who)
+    command(app, "verify", DETECTING, NAMING, panel="Pictures")(verify)
+
+
+def who(
+    session: Session,
+    paths: Paths,
+    top: Annotated[int, typer.Option(min=1, help="How many candidates each answer carries.")] = 3,
+    draw: Draw = None,
+) -> None:
+    """Say who is in photographs: a name, ambiguous, or unknown."""
+    session.given["top"] = top
+    recognizer = session.house.recognizer
+    rows: list[dict[str, Any]] = []
+    data: list[dict[str, Any]] = []
+    taken: set[Path] = set()
+    for path, picture in readable(session, find(session, paths), "naming people", chip=160):
+        faces = recognizer.identify(picture)
+        data.append({"picture": shown(path), "faces": faces.to_dicts()})
+        rows += named_rows(shown(path), faces)
+        if draw is not None:
+            draw_named(drawn_path(draw, path, taken), picture, faces)
+    columns = COLUMNS if session.out.format == "table" and top == 3 else FULL_COLUMNS
+    named = sum(row["decision"] == "match" for row in rows)
+    title = f"{len(rows)} faces in {len(data)} pictures, {named} named"
+    session.out.table(title, rows, columns=columns, data=data)
+
+
+def named_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
+    """One table row per face with the decision."""
+    rows = face_rows(name, faces)
+    for row, match in zip(rows, faces.matches or (), strict=True):
+        row |= {
+            "name": match.name,
+            "decision": match.decision,
+            "similarity": match.similarity,
+            "margin": match.margin,
+            "candidates": ", ".join(f"{c.name} {c.similarity:.2f}" for c in match.candidates),
+            "why": "; ".join(r.words() for r in match.reasons),
+        }
+    return rows
+
+
+def draw_named(target: Path, picture: Picture, faces: Faces) -> None:
+    """Write the picture with boxes and names, in the pixels it was decoded at."""
+    from mien.media.drawing import draw_faces
+    from mien.media.images import write_image
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    labels = [label(match) for match in faces.matches or ()]
+    write_image(target, draw_faces(picture.pixels, faces.scaled(picture.scale), labels))
+
+
+def label(match: Match) -> str:
+    """What is written beside a face."""
+    if match.decision == "match":
+        return f"{match.name} {match.similarity:.2f}"
+    if match.decision == "ambiguous":
+        return " or ".join(f"{c.name} {c.similarity:.2f}" for c in match.candidates[:2]) + "?"
+    return match.decision.replace("_", " ")
+
+
+def verify(
+    session: Session,
+    first: Annotated[str, typer.Argument(metavar="A", help="A photograph.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another photograph.")],
+) -> int:
+    """Say whether two photographs show the same person. Exit code 0 same, 10 different, 11 no usable face."""
+    a, b = (session.house.read(path, chip=160) for path in (first, second))
+    result = session.house.recognizer.verify(a, b)
+    answer = {None: "no usable face", True: "same person", False: "different people"}[result.same]
+    row = {"answer": answer, "similarity": result.similarity, "threshold": result.threshold, "note": result.note}
+    data = row | {"same": result.same, "faces": [f.to_dicts() for f in result.faces]}
+    session.out.table(f"{shown(first)} and {shown(second)}", [row], columns=tuple(row), data=data)
+    return {None: Exit.NO_FACE, True: Exit.OK, False: Exit.DIFFERENT}[result.same]

@@ -1,0 +1,217 @@
+"""Learning a person: every photograph passes the gate or is refused with its reason; each goes in whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mien.core.errors import NotFoundError
+from mien.core.faces import Faces, Picture
+from mien.core.people import Person, Template
+from mien.core.protocols import Detector, Embedder, Gallery
+from mien.core.reasons import Reason
+from mien.core.vectors import similarities
+from mien.recognition.identification import CosineIdentifier
+from mien.recognition.quality import QualityLimits, measure
+
+__all__ = ["EnrolOptions", "Enroller", "Enrolment"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolOptions:
+    """How photographs are taken in.
+
+    Args:
+        face: which face of a picture with several, counted from 1 from left to right; None refuses such pictures
+            unless all but one are below the size limit (passers-by in the background).
+        limits: what a face must have to be learnt.
+        allow_similar: learn the face even if it looks like somebody else who is known (twins).
+    """
+
+    face: int | None = None
+    limits: QualityLimits = field(default_factory=QualityLimits)
+    allow_similar: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolment:
+    """What became of one photograph.
+
+    Args:
+        source: the photograph as the user knows it.
+        accepted: whether it is in the gallery now.
+        reasons: why it was refused; empty if accepted.
+        faces: the faces found, from left to right, in pixels of the original, with quality.
+        template: what went in; None if refused.
+        person: who it belongs to; None if refused.
+        warning: accepted, but worth a look; empty otherwise.
+    """
+
+    source: str
+    accepted: bool
+    reasons: tuple[Reason, ...] = ()
+    faces: Faces = field(default_factory=Faces.empty)
+    template: Template | None = None
+    person: Person | None = None
+    warning: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The outcome for JSON."""
+        return {
+            "source": self.source,
+            "accepted": self.accepted,
+            "name": None if self.person is None else self.person.name,
+            "person_id": None if self.person is None else self.person.id,
+            "template_id": None if self.template is None else self.template.id,
+            "reasons": [r.to_dict() for r in self.reasons],
+            "warning": self.warning,
+            "faces": self.faces.to_dicts(),
+        }
+
+
+class Enroller:
+    """Takes photographs of a person into the gallery.
+
+    Args:
+        detector: finds the faces.
+        embedder: turns them into vectors; its space is the templates' space.
+        identifier: tells who is known already.
+        gallery: where they go.
+    """
+
+    def __init__(self, detector: Detector, embedder: Embedder, identifier: CosineIdentifier, gallery: Gallery) -> None:
+        self._detector = detector
+        self._embedder = embedder
+        self._identifier = identifier
+        self._gallery = gallery
+
+    def enroll(self, name: str, pictures: Iterable[Picture], *, options: EnrolOptions | None = None) -> list[Enrolment]:
+        """One outcome per picture, in order; a refused one does not keep the others out.
+
+        Args:
+            name: of an existing person, or of a new one who is created with the first photograph accepted.
+            pictures: photographs; each is one transaction.
+            options: which face, which limits.
+
+        Raises:
+            InputError: a name that cannot be one.
+            StoreError: the gallery cannot be written to; what went in before stays.
+        """
+        options = options or EnrolOptions()
+        return [self._enroll_one(name, picture, options) for picture in pictures]
+
+    def _enroll_one(self, name: str, picture: Picture, options: EnrolOptions) -> Enrolment:
+        # 1. the same photograph again?
+        again = self._already_enrolled(name, picture)
+        if again is not None:
+            return Enrolment(picture.source, accepted=False, reasons=(again,))
+        # 2. exactly one face, or the one that was asked for
+        faces = self._detector.at_scale(picture.scale).detect(picture.pixels).sorted("left")
+        faces = measure(picture, faces, limits=options.limits)
+        shown = faces.scaled(1 / picture.scale)
+        index, reason = _choose(shown, options)
+        if reason is not None:
+            return Enrolment(picture.source, accepted=False, reasons=(reason,), faces=shown)
+        # 3. good enough?
+        quality = faces.quality[index] if faces.quality else None
+        if quality is not None and quality.reasons:
+            return Enrolment(picture.source, accepted=False, reasons=quality.reasons, faces=shown)
+        # 4. somebody else's face?
+        one = faces[index]
+        one = one.with_columns(embeddings=self._embedder.embed(picture.pixels, one), space=self._embedder.space)
+        taken, warning = self._collision(name, one, options)
+        if taken is not None:
+            return Enrolment(picture.source, accepted=False, reasons=(taken,), faces=shown)
+        # 5. in, whole or not at all
+        template = self._template(picture, one, shown[index])
+        person, (stored,) = self._gallery.add(name, [template])
+        return Enrolment(picture.source, True, faces=shown, template=stored, person=person, warning=warning)
+
+    def _already_enrolled(self, name: str, picture: Picture) -> Reason | None:
+        if not picture.sha256:
+            return None
+        known = self._known(name)
+        for person, template in self._gallery.find_photo(picture.sha256, self._embedder.space):
+            if known is not None and person.id == known.id:
+                text = f"this photo is already enrolled for {person.name} ({template.source})"
+                return Reason("gate", "photo already enrolled", text=text)
+        return None
+
+    def _collision(self, name: str, face: Faces, options: EnrolOptions) -> tuple[Reason | None, str]:
+        """Whether the face is somebody else's already, and a warning if it is unlike the person's own photographs."""
+        vectors, owners, people = self._gallery.vectors(self._embedder.space)
+        if not people or face.embeddings is None:
+            return None, ""
+        known = self._known(name)
+        cosines = similarities(face.embeddings, vectors)[0]
+        own = np.array([known is not None and people[o].id == known.id for o in owners], bool)
+        threshold = self._identifier.threshold(self._embedder.space, self._gallery).similarity
+        best_own = float(cosines[own].max()) if own.any() else None
+        others = np.where(own, -1.0, cosines)
+        nearest = int(np.argmax(others))
+        if others[nearest] >= threshold and (best_own is None or others[nearest] > best_own):
+            other, cosine = people[int(owners[nearest])].name, float(others[nearest])
+            text = f"this face is already {other}, {cosine:.2f}; if they are two people who look alike: --allow-similar"
+            reason = Reason(
+                "gate", "similarity to another person", cosine, threshold, "--allow-similar", "above", text=text
+            )
+            return (None, f"looks like {other}, {cosine:.2f}") if options.allow_similar else (reason, "")
+        if best_own is not None and best_own < threshold:
+            return None, f"unlike the photos of {name} so far: {best_own:.2f}, below {threshold:.2f}"
+        return None, ""
+
+    def _known(self, name: str) -> Person | None:
+        try:
+            return self._gallery.person(name)
+        except NotFoundError:
+            return None
+
+    def _template(self, picture: Picture, face: Faces, shown: Faces) -> Template:
+        """The template of one face; ``shown`` is the same row in pixels of the original."""
+        quality = (
+            {}
+            if not shown.quality
+            else {
+                key: round(float(getattr(shown.quality[0], key)), 4)
+                for key in ("size", "sharpness", "brightness", "contrast", "yaw", "roll")
+            }
+        )
+        x1, y1, x2, y2 = (float(v) for v in shown.boxes[0])
+        return Template(
+            embedding=face.embeddings[0],
+            space=self._embedder.space,
+            source=picture.source,
+            photo_sha256=picture.sha256,
+            box=(x1, y1, x2, y2),
+            quality=quality,
+            detector=self._detector.name,
+        )
+
+
+def _choose(faces: Faces, options: EnrolOptions) -> tuple[int, Reason | None]:
+    """Index of the face to learn, or why there is none; ``faces`` from left to right."""
+    found, wanted = len(faces), options.face
+    if not found:
+        return 0, Reason("gate", "no face", text="no face found (mien detect --explain shows why)")
+    if wanted is not None:
+        if 1 <= wanted <= found:
+            return wanted - 1, None
+        return 0, Reason(
+            "gate", "no such face", text=f"--face {wanted}: the picture has {found}, counted from the left"
+        )
+    large = np.flatnonzero(faces.sizes >= options.limits.size)
+    if found == 1 or len(large) == 1:
+        return int(large[0]) if len(large) else 0, None
+    text = f"{found} faces: {_places(faces)}; choose one with --face N"
+    return 0, Reason("gate", "several faces", float(found), 1.0, "--face", "above", text=text)
+
+
+def _places(faces: Faces) -> str:
+    """Where the faces are: ``1 at 34,50 (80 px), 2 at …``."""
+    return ", ".join(
+        f"{i + 1} at {box[0]:.0f},{box[1]:.0f} ({size:.0f} px)"
+        for i, (box, size) in enumerate(zip(faces.boxes, faces.sizes, strict=True))
+    )

@@ -1,0 +1,204 @@
+"""From vectors to decisions: match, ambiguous, unknown; one identity at most once per picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import InputError, SettingError
+from mien.core.faces import Contender, Faces, Match
+from mien.core.people import Calibration, EmbeddingSpace, Person
+from mien.core.protocols import Gallery
+from mien.core.reasons import Reason
+from mien.core.vectors import similarities
+from mien.recognition.assignment import assign
+from mien.recognition.calibration import Threshold, derive_threshold
+
+__all__ = ["CosineIdentifier", "IdentifyOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyOptions:
+    """How sure a name must be.
+
+    Args:
+        strangers: at most one stranger in so many is named; the threshold follows from it and the gallery's size.
+        threshold: a cosine given by hand instead; None derives it.
+        margin: the least lead over the runner-up; a smaller one makes the answer ``ambiguous``.
+        top: how many candidates each answer carries.
+        once: whether a person may be named only once per picture.
+
+    Raises:
+        SettingError: a value outside of its range.
+    """
+
+    strangers: int = 100
+    threshold: float | None = None
+    margin: float = 0.05
+    top: int = 3
+    once: bool = True
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not -1.0 <= self.threshold <= 1.0:
+            raise SettingError(f"threshold is {self.threshold}: a cosine between -1 and 1 is needed (--threshold 0.5)")
+        if not 0.0 <= self.margin <= 2.0:
+            raise SettingError(
+                f"margin is {self.margin}: a difference of cosines between 0 and 2 is needed (--margin 0.05)"
+            )
+        if self.top < 1:
+            raise SettingError(f"top is {self.top}: at least 1 candidate is needed (--top 3)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """Cosines of m faces with the n templates of p people.
+
+    Args:
+        best: ``(m, p)`` float32, the best cosine over each person's templates.
+        cosines: ``(m, n)`` float32, templates grouped by person.
+        bounds: ``(p + 1,)``; templates of person i are columns ``bounds[i]`` to ``bounds[i + 1]``.
+        people: the owners.
+    """
+
+    best: NDArray[np.float32]
+    cosines: NDArray[np.float32]
+    bounds: NDArray[np.int64]
+    people: tuple[Person, ...]
+
+    def contender(self, row: int, column: int) -> Contender:
+        """One person as a candidate for one face."""
+        person = self.people[column]
+        own = self.cosines[row, self.bounds[column] : self.bounds[column + 1]]
+        return Contender(person.id, person.name, float(self.best[row, column]), _trimmed_mean(own), len(own))
+
+
+class CosineIdentifier:
+    """Compares with every template of every person.
+
+    The similarity to a person is the best cosine over their templates; the trimmed mean (without the lower quarter, so
+    that one bad photograph does not pull it down) stands beside it for the reader.
+
+    Args:
+        calibration: what the embedder's space confuses; the gallery's own calibration goes before it.
+        options: how sure a name must be.
+    """
+
+    def __init__(self, calibration: Calibration | None, options: IdentifyOptions | None = None) -> None:
+        self._calibration = calibration
+        self.options = options or IdentifyOptions()
+
+    def threshold(self, space: EmbeddingSpace, among: Gallery) -> Threshold:
+        """The threshold for the gallery as it is now; errors as ``threshold_for``."""
+        return self.threshold_for(space, among, templates=len(among.vectors(space)[0]))
+
+    def threshold_for(self, space: EmbeddingSpace, among: Gallery, *, templates: int) -> Threshold:
+        """The threshold for a gallery of ``templates`` templates of ``space``.
+
+        Raises:
+            SettingError: no threshold was given and the space has no calibration.
+        """
+        calibration = among.calibration(space) or self._calibration
+        if calibration is not None and calibration.space_id != space.id:
+            calibration = None
+        given = self.options.threshold
+        if given is not None:
+            lost = None if calibration is None else calibration.genuine_lost(given)
+            return Threshold(given, None, templates, None, supported=True, genuine_lost=lost, calibration=None)
+        if calibration is None:
+            raise SettingError(
+                f"nothing is known about strangers in the space {space.id}: give a threshold (--threshold 0.5), "
+                "or use an embedder with a calibration (mien models list)"
+            )
+        return derive_threshold(calibration, strangers=self.options.strangers, templates=templates)
+
+    def identify(self, faces: Faces, among: Gallery) -> tuple[Match, ...]:
+        """One decision per face of one picture.
+
+        Args:
+            faces: with embeddings; rows whose quality is not usable are answered ``no_usable_face``.
+            among: the people that are known.
+
+        Raises:
+            InputError: faces without embeddings.
+            SpaceMismatchError: the gallery was made with another embedder.
+        """
+        if not len(faces):
+            return ()
+        if faces.embeddings is None or faces.space is None:
+            raise InputError("faces have no embeddings to identify: run the embedder first, or Recognizer.identify")
+        vectors, owners, people = among.vectors(faces.space)
+        threshold = self.threshold(faces.space, among).similarity
+        scores = _score(faces.embeddings, vectors, owners, people)
+        matches = [self._decide(scores, row, threshold, None) for row in range(len(faces))]
+        usable = [faces.quality is None or faces.quality[row].usable for row in range(len(faces))]
+        if self.options.once and people:
+            matches = self._once_each(scores, threshold, usable, matches)
+        return tuple(
+            match
+            if usable[row] or faces.quality is None
+            else replace(match, decision="no_usable_face", reasons=faces.quality[row].reasons)
+            for row, match in enumerate(matches)
+        )
+
+    def _once_each(self, scores: _Scores, threshold: float, usable: list[bool], alone: list[Match]) -> list[Match]:
+        """The decisions when every person may be named once: the assignment of the largest total similarity."""
+        worth = np.where(scores.best >= threshold, scores.best + 1.0, 0.0)
+        worth[~np.array(usable)] = 0.0
+        if (worth > 0).sum(axis=0).max(initial=0) <= 1:
+            return alone
+        pairs = assign(worth)
+        return [self._decide(scores, row, threshold, pairs) if usable[row] else alone[row] for row in range(len(alone))]
+
+    def _decide(self, scores: _Scores, row: int, threshold: float, pairs: list[tuple[int, int]] | None) -> Match:
+        """The decision for one face; with ``pairs``, people given to other faces of the picture are not available."""
+        if not scores.people:
+            return Match("unknown", threshold=threshold, reasons=(Reason("identify", "nobody is enrolled yet"),))
+        cosine = scores.best[row]
+        order = [int(c) for c in np.argsort(-cosine, kind="stable")[: self.options.top + len(pairs or ()) + 1]]
+        taken = {column: other for other, column in pairs or () if other != row}
+        free = [c for c in order if c not in taken]
+        nearer = [c for c in order if c in taken and (not free or cosine[c] > cosine[free[0]])]
+        reasons = tuple(_taken(scores, row, c, taken[c]) for c in nearer)
+        candidates = tuple(scores.contender(row, c) for c in order[: self.options.top])
+        margin = float(cosine[free[0]] - cosine[free[1]]) if len(free) > 1 else None
+        if not free or cosine[free[0]] < threshold:
+            best = float(cosine[free[0]] if free else cosine[order[0]])
+            missed = (Reason("identify", "similarity", best, threshold, "--threshold"),) if best < threshold else ()
+            return Match("unknown", candidates, threshold, margin, (*missed, *reasons))
+        ranked = [free[0], *nearer, *free[1:]][: self.options.top]  # the chosen one leads
+        candidates = tuple(scores.contender(row, c) for c in ranked)
+        if margin is not None and margin < self.options.margin:
+            close = Reason("identify", "margin to the runner-up", margin, self.options.margin, "--margin")
+            return Match("ambiguous", candidates, threshold, margin, (close, *reasons))
+        return Match("match", candidates, threshold, margin, reasons)
+
+
+def _score(
+    queries: NDArray[np.float32], vectors: NDArray[np.float32], owners: NDArray[np.int64], people: tuple[Person, ...]
+) -> _Scores:
+    """Cosines grouped by person, and the best of each."""
+    order = np.argsort(owners, kind="stable")
+    cosines = similarities(queries, vectors)[:, order]
+    count = np.bincount(owners, minlength=len(people))
+    bounds = np.concatenate([[0], np.cumsum(count)])
+    best = np.full((len(queries), len(people)), -1.0, np.float32)
+    filled = np.flatnonzero(count)
+    if len(filled):
+        best[:, filled] = np.maximum.reduceat(cosines, bounds[filled], axis=1)
+    return _Scores(best, cosines, bounds, people)
+
+
+def _trimmed_mean(cosines: NDArray[np.float32]) -> float:
+    """Mean of ``(k,)`` without its lower quarter; -1 for none."""
+    if not len(cosines):
+        return -1.0
+    return float(np.sort(cosines)[len(cosines) // 4 :].mean())
+
+
+def _taken(scores: _Scores, row: int, column: int, other: int) -> Reason:
+    """Why a nearer person was not chosen."""
+    name, own, theirs = scores.people[column].name, float(scores.best[row, column]), float(scores.best[other, column])
+    text = f"{name} ({own:.2f}) is face {other + 1} of this picture ({theirs:.2f})"
+    return Reason("assignment", "identity given once per picture", own, theirs, "--no-once", text=text)

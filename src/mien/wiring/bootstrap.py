@@ -1,0 +1,242 @@
+"""Settings to objects: the only place that knows every plug."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mien.core.errors import SettingError
+from mien.wiring.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mien.core.faces import Picture
+    from mien.core.protocols import Detector, Embedder
+    from mien.detectors.mtcnn.detector import MtcnnDetector
+    from mien.media.images import ReadOptions
+    from mien.recognition.enrolment import EnrolOptions
+    from mien.recognition.identification import CosineIdentifier
+    from mien.recognition.quality import QualityLimits
+    from mien.recognition.recognizer import Recognizer
+    from mien.store.gallery import SqlGallery
+    from mien.zoo.catalog import Catalog, WeightRecord
+    from mien.zoo.runtime import OnnxNetwork, RuntimeOptions
+    from mien.zoo.weights import Folders
+
+__all__ = ["House", "detector", "embedder", "recognizer"]
+
+TILE = 4096
+"""Side of the tiles that pictures beyond ``TILED_ABOVE`` megapixels are searched in, pixels."""
+TILED_ABOVE = 40.0
+
+
+class House:
+    """Everything that one set of settings wires together; each part is made when it is first asked for.
+
+    Args:
+        settings: from ``load_settings``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._open: list[SqlGallery] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the gallery, if it was opened."""
+        while self._open:
+            self._open.pop().close()
+
+    # pictures
+
+    def read(self, path: str | os.PathLike[str], *, chip: float | None = None) -> Picture:
+        """A picture, decoded no larger than the settings need.
+
+        Args:
+            path: a file.
+            chip: pixels the smallest wanted face must keep for the embedder; None when it is only to be found.
+        """
+        from mien.media.images import read_image
+
+        return read_image(path, self.read_options(chip=chip))
+
+    def read_options(self, *, chip: float | None = None) -> ReadOptions:
+        """How pictures are read: size guard, and how far big photographs may be reduced."""
+        from mien.media.images import ReadOptions
+
+        s = self.settings
+        return ReadOptions(
+            max_megapixels=s.max_megapixels,
+            min_face=None if s.full_size else s.min_face,
+            detector_min=max(20.0, chip or 0.0),
+        )
+
+    # weights
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Every weight that is known, the user's own among them."""
+        from mien.zoo.catalog import Catalog
+
+        return Catalog(self.settings.models_folder)
+
+    @cached_property
+    def runtime(self) -> RuntimeOptions:
+        """Where networks run."""
+        from mien.zoo.runtime import RuntimeOptions
+
+        s = self.settings
+        return RuntimeOptions(provider=s.provider, threads=s.threads, gpu_memory_fraction=s.gpu_memory_fraction)
+
+    @property
+    def folders(self) -> Folders:
+        """Where weights are looked for and kept."""
+        from mien.zoo.weights import Folders
+
+        return Folders(cache=self.settings.cache_dir, models=self.settings.models_folder)
+
+    def weights(self, name: str) -> dict[str, Path]:
+        """Verified local ONNX files of a record, by role."""
+        from mien.zoo.weights import ensure
+
+        return ensure(name, self.catalog, self.folders)
+
+    def network(self, path: Path) -> OnnxNetwork:
+        """A network over one ONNX file."""
+        from mien.zoo.runtime import OnnxNetwork
+
+        return OnnxNetwork(path, self.runtime)
+
+    # plugs
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector that the settings name; huge pictures are searched in tiles."""
+        from mien.detectors.tiled import TiledDetector
+
+        makers: dict[str, Callable[[], Detector]] = {"mtcnn": self._mtcnn, "haar": self._haar}
+        name = self.settings.detector
+        if name not in makers:
+            raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}")
+        return TiledDetector(makers[name](), side=TILE, above=TILED_ABOVE)
+
+    @cached_property
+    def explainer(self) -> MtcnnDetector | None:
+        """The detector as one that can say why; None if it cannot."""
+        return self._mtcnn() if self.settings.detector == "mtcnn" else None
+
+    def _mtcnn(self) -> MtcnnDetector:
+        from mien.detectors.mtcnn.detector import open_mtcnn
+        from mien.detectors.mtcnn.options import MtcnnOptions
+
+        s = self.settings
+        options = MtcnnOptions(
+            min_face=s.min_face,
+            max_face=s.max_face,
+            factor=s.pyramid_factor,
+            thresholds=(s.pnet_threshold, s.rnet_threshold, s.onet_threshold),
+            mode=s.mtcnn_mode,
+        )
+        return open_mtcnn(self.weights("mtcnn"), options=options, runtime=self.runtime)
+
+    def _haar(self) -> Detector:
+        from mien.detectors.haar import HaarDetector, HaarOptions
+
+        return HaarDetector(HaarOptions(min_face=self.settings.min_face, max_face=self.settings.max_face))
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder that the settings name; names joined with + are fused."""
+        return self._embedder(self.catalog.get(self.settings.embedder))
+
+    def _embedder(self, record: WeightRecord) -> Embedder:
+        from mien.embedders.ensemble import EnsembleEmbedder, Member
+        from mien.embedders.network import EmbedderOptions, NetworkEmbedder
+
+        if record.format != "ensemble":
+            (file,) = self.weights(record.name).values()
+            return NetworkEmbedder(self.network(file), EmbedderOptions.from_record(record))
+        stored = record.load_statistics()
+        members = [
+            Member(
+                self._embedder(self.catalog.get(name)),
+                np.array(stored[name]["centre"], np.float32),
+                float(stored[name]["spread"]),
+            )
+            for name in record.members
+        ]
+        return EnsembleEmbedder(record.name, members)
+
+    @cached_property
+    def gallery(self) -> SqlGallery:
+        """The people that are known; opened at the first use."""
+        from mien.store.gallery import open_gallery
+
+        gallery = open_gallery(self.settings.database_url)
+        self._open.append(gallery)
+        return gallery
+
+    @cached_property
+    def identifier(self) -> CosineIdentifier:
+        """Vectors to decisions, as sure as the settings ask."""
+        from mien.recognition.identification import CosineIdentifier, IdentifyOptions
+
+        s = self.settings
+        options = IdentifyOptions(strangers=s.strangers, threshold=s.threshold, margin=s.margin, top=s.top, once=s.once)
+        return CosineIdentifier(self.catalog.calibration(self.embedder.space.id), options)
+
+    @cached_property
+    def recognizer(self) -> Recognizer:
+        """All of the above as one flow."""
+        from mien.recognition.recognizer import Recognizer
+
+        return Recognizer(self.detector, self.embedder, self.identifier, self.gallery)
+
+    @property
+    def limits(self) -> QualityLimits:
+        """What a face must have to be learnt."""
+        from mien.recognition.quality import QualityLimits
+
+        s = self.settings
+        return QualityLimits(
+            size=s.min_size,
+            sharpness=s.min_sharpness,
+            darkest=s.darkest,
+            brightest=s.brightest,
+            contrast=s.min_contrast,
+            yaw=s.max_yaw,
+            roll=s.max_roll,
+        )
+
+    def enrol_options(self, *, face: int | None = None, allow_similar: bool = False) -> EnrolOptions:
+        """How photographs are taken in."""
+        from mien.recognition.enrolment import EnrolOptions
+
+        return EnrolOptions(face=face, limits=self.limits, allow_similar=allow_similar)
+
+
+def detector(**settings: Any) -> Detector:
+    """A detector from settings as on the command line, e.g. ``mien.detector(min_face=40)``."""
+    return House(load_settings(**settings)).detector
+
+
+def embedder(**settings: Any) -> Embedder:
+    """An embedder from settings, e.g. ``mien.embedder(embedder="dlib")``."""
+    return House(load_settings(**settings)).embedder
+
+
+def recognizer(**settings: Any) -> Recognizer:
+    """A recognizer from settings, over the same gallery as the command line unless ``database`` names another.
+
+    Close its gallery when done (``with recognizer.gallery:`` or ``recognizer.gallery.close()``).
+    """
+    return House(load_settings(**settings)).recognizer
