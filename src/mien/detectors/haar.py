@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import local
 
@@ -92,6 +92,14 @@ class HaarDetector:
         boxes[:, 2:] += boxes[:, :2]
         w = np.maximum(np.asarray(weights, np.float32).ravel(), 0)
         return Faces(boxes=boxes, scores=w / (1 + w)).sorted()
+
+    def at_scale(self, scale: float) -> HaarDetector:
+        """The same for images with ``scale`` pixels per pixel of the original."""
+        if scale == 1:
+            return self
+        o = self.options
+        largest = None if o.max_face is None else o.max_face * scale
+        return HaarDetector(replace(o, min_face=max(1.0, o.min_face * scale), max_face=largest), self.cascade)
 
     def detect_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Faces]:
         """One table per image, equal to ``detect`` on each."""

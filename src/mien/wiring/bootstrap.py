@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mien.store.gallery import SqlGallery
     from mien.zoo.catalog import Catalog, WeightRecord
     from mien.zoo.runtime import OnnxNetwork, RuntimeOptions
-    from mien.zoo.weights import Folders
 
 __all__ = ["House", "detector", "embedder", "recognizer"]
 
@@ -98,17 +97,15 @@ class House:
         return RuntimeOptions(provider=s.provider, threads=s.threads, gpu_memory_fraction=s.gpu_memory_fraction)
 
     @property
-    def folders(self) -> Folders:
-        """Where weights are looked for and kept."""
-        from mien.zoo.weights import Folders
-
-        return Folders(cache=self.settings.cache_dir, models=self.settings.models_folder)
+    def places(self) -> dict[str, Path]:
+        """Where weights are looked for and kept: ``cache`` and ``models``."""
+        return {"cache": self.settings.cache_dir, "models": self.settings.models_folder}
 
     def weights(self, name: str) -> dict[str, Path]:
         """Verified local ONNX files of a record, by role."""
         from mien.zoo.weights import ensure
 
-        return ensure(name, self.catalog, self.folders)
+        return ensure(self.catalog.get(name), **self.places)
 
     def network(self, path: Path) -> OnnxNetwork:
         """A network over one ONNX file."""
@@ -149,9 +146,12 @@ class House:
         return open_mtcnn(self.weights("mtcnn"), options=options, runtime=self.runtime)
 
     def _haar(self) -> Detector:
+        """Haar's boxes, refined by MTCNN's last two networks, which add the landmarks that alignment needs."""
         from mien.detectors.haar import HaarDetector, HaarOptions
+        from mien.detectors.refined import RefinedDetector
 
-        return HaarDetector(HaarOptions(min_face=self.settings.min_face, max_face=self.settings.max_face))
+        s = self.settings
+        return RefinedDetector(HaarDetector(HaarOptions(min_face=s.min_face, max_face=s.max_face)), self._mtcnn())
 
     @cached_property
     def embedder(self) -> Embedder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from mien.core.faces import Faces, check_image
 from mien.core.protocols import Network
 from mien.detectors.mtcnn.boxes import square
 from mien.detectors.mtcnn.cascade import Cascade, Windows
-from mien.detectors.mtcnn.options import MtcnnOptions
+from mien.detectors.mtcnn.options import SMALLEST_FACE, MtcnnOptions
 from mien.detectors.mtcnn.pyramid import ExactSource, FastSource, Source
 from mien.zoo.runtime import OnnxNetwork, RuntimeOptions, Workers
 
@@ -39,7 +40,8 @@ class MtcnnDetector:
         workers: Workers | None = None,
     ) -> None:
         self.options = options or MtcnnOptions()
-        self._cascade = Cascade(pnet, rnet, onet, self.options, workers or Workers())
+        self._parts = (pnet, rnet, onet, workers or Workers())
+        self._cascade = Cascade(pnet, rnet, onet, self.options, self._parts[-1])
 
     def detect(self, image: NDArray[np.uint8]) -> Faces:
         """Faces of one image ``(H, W, 3)`` uint8 RGB, surest first, with landmarks.
@@ -50,6 +52,15 @@ class MtcnnDetector:
             ImageError: if ``image`` is no such array.
         """
         return _faces(self._cascade.search(self._source(image)))
+
+    def at_scale(self, scale: float) -> MtcnnDetector:
+        """The same for images with ``scale`` pixels per pixel of the original; shares the networks."""
+        if scale == 1:
+            return self
+        o, (pnet, rnet, onet, workers) = self.options, self._parts
+        largest = None if o.max_face is None else o.max_face * scale
+        options = replace(o, min_face=max(SMALLEST_FACE, o.min_face * scale), max_face=largest)
+        return MtcnnDetector(pnet, rnet, onet, options, workers)
 
     def detect_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Faces]:
         """One table per image, equal to ``detect`` on each; each image uses all workers."""

@@ -13,6 +13,7 @@ import typer
 
 from mien.core.errors import InputError
 from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, command
+from mien.doors.cli.detect import LANDMARKS
 from mien.doors.cli.pictures import drawn_path, readable, shown
 from mien.doors.cli.who import draw_named, label, named_rows
 
@@ -154,7 +155,7 @@ def _rows(path: Path, faces: Faces, expected: str | None) -> list[dict[str, Any]
         row["expected"] = "nobody" if expected is None or bystander else expected
         row["box"] = f"{row['x']},{row['y']} {row['width']}×{row['height']}"
         row["keypoints"] = " ".join(
-            row[n] for n in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right") if n in row
+            row[n] for n in LANDMARKS if n in row
         )
         if not row["right"]:
             row["expected"] += " (wrong)"

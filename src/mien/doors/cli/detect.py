@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import InputError, SettingError
-from mien.core.faces import LANDMARK_NAMES
 from mien.doors.cli.command import DETECTING, Session, command
 from mien.doors.cli.pictures import drawn_path, find, readable, shown
 
@@ -16,9 +15,10 @@ if TYPE_CHECKING:
     from mien.core.faces import Faces, Picture
     from mien.core.reasons import Trace
 
-__all__ = ["register"]
+__all__ = ["LANDMARKS", "Draw", "Paths", "face_rows", "register"]
 
-COLUMNS = ("picture", "face", "x", "y", "width", "height", "confidence", *LANDMARK_NAMES)
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+COLUMNS = ("picture", "face", "x", "y", "width", "height", "confidence", *LANDMARKS)
 
 Paths = Annotated[list[str], typer.Argument(metavar="PATH…", help="Photographs, folders, patterns.")]
 Draw = Annotated[Path | None, typer.Option("--draw", metavar="DIR", help="Write annotated pictures into this folder.")]

@@ -42,7 +42,7 @@ def list_models(session: Session) -> None:
         {
             "name": record.name,
             "kind": record.kind,
-            "state": status(record.name, house.catalog, house.folders).state,
+            "state": status(record, **house.places).state,
             "MB": sum(s.size for s in record.sources) / 1e6 or None,
             "licence": record.licence,
             "source": _source(record),
@@ -73,12 +73,12 @@ def pull(
 
     house = session.house
     record = house.catalog.get(name)
-    state = status(name, house.catalog, house.folders).state
+    state = status(record, **house.places).state
     if state == "missing" and any(source.url for source in record.sources):
         session.out.note(f"{record.title}\nlicence: {record.licence}\ntrained on: {record.trained_on}")
         if not yes and not typer.confirm("Fetch it under this licence?", err=True):
             return Exit.FAILED
-    files = ensure(name, house.catalog, house.folders, download=True)
+    files = ensure(record, **house.places, download=True)
     rows = [{"role": role, "file": shown(path)} for role, path in files.items()]
     session.out.table(f"{name} is ready", rows, columns=("role", "file"))
     return None
@@ -92,7 +92,7 @@ def check(
 
     house = session.house
     names = [name] if name else [record.name for record in house.catalog.all()]
-    found = [status(n, house.catalog, house.folders) for n in names]
+    found = [status(house.catalog.get(n), **house.places) for n in names]
     rows = [{"name": s.name, "state": s.state, "where": shown(s.where), "remedy": s.remedy} for s in found]
     session.out.table("weights", rows, columns=("name", "state", "where", "remedy"))
     session.failed += sum(s.state == "altered" or (name is not None and s.state == "missing") for s in found)
@@ -109,7 +109,7 @@ def export(
     house = session.house
     rows = [
         {"file": shown(path), "MB": path.stat().st_size / 1e6}
-        for path in write(name, house.catalog, house.folders, folder)
+        for path in write(house.catalog.get(name), folder, **house.places)
     ]
     session.out.table(f"{name} exported", rows, columns=("file", "MB"))
 
@@ -125,12 +125,12 @@ def add(
     from mien.zoo.adding import add as bring
 
     house = session.house
-    record = bring(file, house.folders.models, AddOptions(name=name or file.stem, licence=licence))
+    record = bring(file, house.places["models"], AddOptions(name=name or file.stem, licence=licence))
     row = {
         "name": record.name,
         "dimensions": record.dimensions,
         "alignment": str(record.alignment),
-        "record": shown(house.folders.models / f"{record.name}.toml"),
+        "record": shown(house.places["models"] / f"{record.name}.toml"),
     }
     session.out.table("added; its record can be edited", [row], columns=tuple(row))
 
@@ -191,7 +191,7 @@ def _weights(session: Session) -> Iterator[dict[str, Any]]:
 
     house = session.house
     for name in dict.fromkeys((house.settings.detector, house.settings.embedder)):
-        found = status(name, house.catalog, house.folders)
+        found = status(house.catalog.get(name), **house.places)
         yield _row(f"weights of {name}", found.state, found.remedy, bad=found.state in {"missing", "altered"})
 
 

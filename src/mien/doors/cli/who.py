@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.faces import LANDMARK_NAMES
 from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
-from mien.doors.cli.detect import Draw, Paths, face_rows
+from mien.doors.cli.detect import LANDMARKS, Draw, Paths, face_rows
 from mien.doors.cli.pictures import drawn_path, find, readable, shown
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "draw_named", "named_rows", "register"]
 
 COLUMNS = ("picture", "face", "name", "similarity", "margin", "x", "y", "width", "height", "confidence", "why")
-FULL_COLUMNS = (*COLUMNS[:-1], *LANDMARK_NAMES, "candidates", "why")
+FULL_COLUMNS = (*COLUMNS[:-1], *LANDMARKS, "candidates", "why")
 
 
 def register(app: typer.Typer) -> None:
