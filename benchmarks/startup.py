@@ -1,0 +1,110 @@
+"""How long a new process takes, and how large an installation is.
+
+    python benchmarks/startup.py [--size]
+
+Whole processes, medians. ``--size`` installs the package without extras into a fresh environment and weighs it.
+Writes benchmarks/results/startup.json and docs/benchmarks/startup.md.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+from statistics import median
+
+from mien.evaluation.records import Record, installed_versions, this_machine
+from mien.media.images import write_image
+from report import ROOT, arguments, conditions, read_records, table, write_page, write_records
+
+RUNS = 9
+LIMITS = {"help_ms": 500, "first_detection_ms": 1500, "installed_mb": 700}
+WORDS = {
+    "help_ms": "`mien --help`, ms",
+    "first_detection_ms": "`mien detect PHOTO` in a new process, ms",
+    "interpreter_ms": "for comparison: Python itself (`python -c pass`), ms",
+    "installed_mb": "installed without extras, MB",
+}
+
+
+def main() -> None:
+    parser = arguments(__doc__ or "", "startup")
+    parser.add_argument("--size", action="store_true", help="install into a fresh environment and weigh it")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = times(Path(folder))
+        old = next(iter(read_records(options.results)), None)
+        if options.size:
+            figures["installed_mb"] = installed_megabytes(Path(folder))
+        elif old and "installed_mb" in old.figures:
+            figures["installed_mb"] = old.figures["installed_mb"]
+    record = Record(
+        task="startup",
+        protocol={
+            "runs": RUNS,
+            "statistic": "median of whole processes, in turns",
+            "photograph": "astronaut, 512 × 512",
+        },
+        subject={"installed": "without extras"},
+        figures=figures,
+        machine=this_machine(),
+        versions=installed_versions(),
+    )
+    write_records([record], options.results)
+    write_page(options.page, *page(record))
+    print(options.page.read_text(encoding="utf-8"))
+
+
+def times(folder: Path) -> dict[str, float]:
+    """Median milliseconds of whole processes; the commands take turns, the first round is not counted."""
+    from skimage import data
+
+    photo = folder / "astronaut.png"
+    write_image(photo, data.astronaut())
+    mien = [sys.executable, "-m", "mien"]
+    commands = {
+        "interpreter_ms": [sys.executable, "-c", "pass"],
+        "help_ms": [*mien, "--help"],
+        "first_detection_ms": [*mien, "detect", str(photo)],
+    }
+    measured: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(RUNS + 1):
+        for name, command in commands.items():
+            started = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            measured[name].append((time.perf_counter() - started) * 1000)
+    return {name: median(values[1:]) for name, values in measured.items()}
+
+
+def installed_megabytes(folder: Path) -> float:
+    """Size on disk of what installing mien adds to an empty environment (as pip leaves it, compiled files included)."""
+    home = folder / "venv"
+    venv.create(home, with_pip=True)
+    before = disk_megabytes(home)
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--only-binary=:all:", "--no-binary=mien", str(ROOT)], check=True)
+    return disk_megabytes(home) - before
+
+
+def disk_megabytes(folder: Path) -> float:
+    """Blocks on disk, MB."""
+    return sum(f.lstat().st_blocks * 512 for f in folder.rglob("*")) / 1e6
+
+
+def page(record: Record) -> list[str]:
+    """The page as paragraphs."""
+    shown = [name for name in WORDS if name in record.figures]
+    limit = {name: f"{LIMITS[name]:,}" if name in LIMITS else "–" for name in shown}
+    rows = ([WORDS[name], f"{record.figures[name]:,.0f}", limit[name]] for name in shown)
+    return [
+        "# Starting and installing",
+        table(["what", "measured", "at most"], rows),
+        f"{record.protocol['runs']} runs, {record.protocol['statistic']}; weights already converted.",
+        conditions(record),
+        "Written by `benchmarks/startup.py`.",
+    ]
+
+
+if __name__ == "__main__":
+    main()
