@@ -131,7 +131,7 @@ def read_parcel(path: Path) -> Parcel:
         InputError: no export of ours, a newer one, or values that cannot be right.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             manifest = json.loads(arrays["manifest"].tobytes().decode())
             vectors = [arrays[f"vectors_{i}"] for i in range(len(manifest["spaces"]))]
         return _parcel(manifest, vectors)
@@ -156,6 +156,7 @@ def _parcel(manifest: Mapping[str, Any], vectors: Sequence[NDArray[np.float32]])
     if manifest["format"] != _FORMAT or manifest["version"] > _VERSION:
         raise InputError(f"it is version {manifest['version']} of {manifest['format']!r}; upgrade mien to read it")
     spaces = [_space(record) for record in manifest["spaces"]]
+    _check_counts(manifest["templates"], vectors)
     rows = [iter(v) for v in vectors]
     parcel = Parcel(
         people=tuple(_person(record) for record in manifest["people"]),
@@ -168,6 +169,13 @@ def _parcel(manifest: Mapping[str, Any], vectors: Sequence[NDArray[np.float32]])
     )
     _check_references(parcel)
     return parcel
+
+
+def _check_counts(templates: Sequence[Mapping[str, Any]], vectors: Sequence[NDArray[np.float32]]) -> None:
+    for space, rows in enumerate(vectors):
+        count = sum(record["space"] == space for record in templates)
+        if len(rows) != count:
+            raise InputError(f"it has {count} templates but {len(rows)} rows of vectors in space {space}")
 
 
 def _id(text: str) -> str:
@@ -243,6 +251,8 @@ def unpack(connection: Connection, parcel: Parcel) -> Imported:
     for former_id, person_id in new_pointers.items():
         if former_id not in known:
             connection.execute(insert(pointers).values(former_id=former_id, person_id=ids.get(person_id, person_id)))
+    if parcel.active_space in {t.space.id for t in parcel.templates} and not records.active_space_id(connection):
+        records.set_active_space_id(connection, parcel.active_space)
     added = _unpack_templates(connection, [replace(t, person_id=ids[t.person_id]) for t in parcel.templates])
     for calibration, measured_on in parcel.calibrations:
         if records.read_calibration(connection, calibration.space_id) is None:

@@ -88,7 +88,7 @@ def _read_vectors(connection: Connection, space: EmbeddingSpace) -> Vectors:
 
 def _refuse_other_spaces(connection: Connection, space: EmbeddingSpace) -> None:
     known = known_spaces(connection)
-    others = [known[i] for i in connection.execute(select(templates.c.space_id.distinct())).scalars()]
+    others = [known[i] for i in connection.execute(select(templates.c.space_id).distinct()).scalars()]
     if others:
         raise SpaceMismatchError(
             f"the gallery has no face in the space {space.id}, only in {', '.join(s.id for s in others)}; "
