@@ -1,0 +1,107 @@
+"""Numbers about a face or a picture: sharpness, light, pose, likeness. They judge nothing; recognition holds limits against them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.faces import check_image
+
+__all__ = ["brightness", "contrast", "grey_faces", "hamming", "perceptual_hash", "roll", "sharpness", "yaw"]
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+NOSE_DEPTH = 0.60
+"""How far the tip of the nose stands before the line between the eyes, in eye distances of a frontal face.
+
+From MediaPipe's canonical face model: nose tip at z 7.5 cm, middles of the eyes at z 3.5 … 4 and 6.3 cm apart. People
+differ, so that the yaw is good to about ten degrees: enough for a gate."""
+
+
+def grey_faces(chips: Pixels, side: int = 112) -> Pixels:
+    """Chips ``(n, size, size, 3)`` RGB as grey ``(n, side, side)``, so that measures of unlike chips can be compared."""
+    grey = np.zeros((len(chips), side, side), np.uint8)
+    for out, chip in zip(grey, chips, strict=True):
+        shrinks = chip.shape[0] > side
+        cv2.resize(
+            cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY),
+            (side, side),
+            dst=out,
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+        )
+    return grey
+
+
+def sharpness(chips: Pixels) -> Floats:
+    """Variance of the Laplacian of each chip ``(n, size, size, 3)`` RGB, grey and scaled to 112 × 112: ``(n,)`` float32.
+
+    A face enlarged from few pixels is as unsharp as one out of focus, and measures so (Pech-Pacheco et al. 2000).
+    """
+    return np.array([cv2.Laplacian(grey, cv2.CV_32F).var() for grey in grey_faces(chips)], np.float32)
+
+
+def brightness(chips: Pixels) -> Floats:
+    """Mean grey level of each chip, 0 to 1: ``(n,)`` float32."""
+    return _float32(grey_faces(chips).mean(axis=(1, 2)) / 255)
+
+
+def contrast(chips: Pixels) -> Floats:
+    """Standard deviation of each chip's grey level, 0 to 1 (0.5 is half black, half white): ``(n,)`` float32."""
+    return _float32(grey_faces(chips).std(axis=(1, 2)) / 255)
+
+
+def roll(landmarks: Floats) -> Floats:
+    """Tilt of the line between the eyes in degrees, -180 to 180, positive = clockwise: ``(n,)`` float32.
+
+    Args:
+        landmarks: ``(n, 5, 2)`` pixels.
+    """
+    across = landmarks[:, 1] - landmarks[:, 0]
+    return _float32(np.degrees(np.arctan2(across[:, 1], across[:, 0])))
+
+
+def yaw(landmarks: Floats) -> Floats:
+    """How far each head is turned, degrees, -90 to 90, 0 = frontal, positive = towards the image's right: ``(n,)`` float32.
+
+    The head is a rigid body whose nose stands ``NOSE_DEPTH`` eye distances before the middle of the eyes. Turned by φ
+    (and seen from afar), the eyes' distance shrinks to d·cos φ and the nose moves sideways by d·NOSE_DEPTH·sin φ, so
+    that tan φ = shift / (NOSE_DEPTH · distance seen). Both are measured along the line between the eyes, which takes
+    roll out. Eyes in one place count as a full profile.
+
+    Args:
+        landmarks: ``(n, 5, 2)`` pixels.
+    """
+    points = landmarks.astype(np.float64)
+    across = points[:, 1] - points[:, 0]
+    distance = np.linalg.norm(across, axis=1)
+    nose = points[:, 2] - (points[:, 0] + points[:, 1]) / 2
+    shift = (nose * across).sum(axis=1) / np.where(distance > 0, distance, 1)
+    return _float32(np.degrees(np.arctan2(shift, NOSE_DEPTH * distance)))
+
+
+def perceptual_hash(pixels: Pixels) -> int:
+    """64 bits that stay nearly the same when a picture is scaled, recompressed or lit a little differently.
+
+    The signs of the 8 × 8 lowest frequencies of the picture at 32 × 32 grey, against their median (pHash, Zauner 2010).
+    Compare with ``hamming``: copies of one picture differ in 0 to 8 bits, unrelated ones in about 32.
+
+    Args:
+        pixels: ``(H, W, 3)`` uint8 RGB.
+    """
+    grey = cv2.cvtColor(check_image(pixels), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:8, :8].ravel()
+    low[0] = 0.0  # the mean: brightness is no likeness
+    bits = low > np.median(low[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def hamming(a: int, b: int) -> int:
+    """How many of the bits of two hashes differ, 0 to 64."""
+    return (a ^ b).bit_count()
+
+
+def _float32(values: NDArray[np.floating]) -> Floats:
+    return values.astype(np.float32)
