@@ -75,4 +75,5 @@ def _whole(faces: Faces, tile: tuple[int, int, int, int], size: tuple[int, int])
     x1, y1, x2, y2 = tile
     low = np.array([x1 + 2 if x1 else -np.inf, y1 + 2 if y1 else -np.inf])
     high = np.array([x2 - 2 if x2 < size[0] else np.inf, y2 - 2 if y2 < size[1] else np.inf])
-    return faces[(faces.boxes[:, :2] > low).all(axis=1) & (faces.boxes[:, 2:] < high).all(axis=1)]
+    inside = np.concatenate([faces.boxes[:, :2] > low, faces.boxes[:, 2:] < high], axis=1)
+    return faces[np.flatnonzero(inside.all(axis=1))]

@@ -26,7 +26,7 @@ class EnrolOptions:
 
     Args:
         face: which face of a picture with several, counted from 1 from left to right; None refuses such pictures
-            unless all but one are below the size limit (passers-by in the background).
+            unless the largest face is the only one that passes the gate (passers-by in the background).
         limits: what a face must have to be learnt.
         allow_similar: learn the face even if it looks like somebody else who is known (twins).
     """
@@ -112,7 +112,7 @@ class Enroller:
         faces = self._detector.at_scale(picture.scale).detect(picture.pixels).sorted("left")
         faces = measure(picture, faces, limits=options.limits)
         shown = faces.scaled(1 / picture.scale)
-        index, reason = _choose(shown, options)
+        index, reason = _choose(shown, options.face)
         if reason is not None:
             return Enrolment(picture.source, accepted=False, reasons=(reason,), faces=shown)
         # 3. good enough?
@@ -191,9 +191,9 @@ class Enroller:
         )
 
 
-def _choose(faces: Faces, options: EnrolOptions) -> tuple[int, Reason | None]:
+def _choose(faces: Faces, wanted: int | None) -> tuple[int, Reason | None]:
     """Index of the face to learn, or why there is none; ``faces`` from left to right."""
-    found, wanted = len(faces), options.face
+    found = len(faces)
     if not found:
         return 0, Reason("gate", "no face", text="no face found (mien detect --explain shows why)")
     if wanted is not None:
@@ -202,9 +202,11 @@ def _choose(faces: Faces, options: EnrolOptions) -> tuple[int, Reason | None]:
         return 0, Reason(
             "gate", "no such face", text=f"--face {wanted}: the picture has {found}, counted from the left"
         )
-    large = np.flatnonzero(faces.sizes >= options.limits.size)
-    if found == 1 or len(large) == 1:
-        return int(large[0]) if len(large) else 0, None
+    if found == 1:
+        return 0, None
+    usable = [i for i in range(found) if faces.quality is None or faces.quality[i].usable]
+    if usable == [int(np.argmax(faces.sizes))]:
+        return usable[0], None
     text = f"{found} faces: {_places(faces)}; choose one with --face N"
     return 0, Reason("gate", "several faces", float(found), 1.0, "--face", "above", text=text)
 

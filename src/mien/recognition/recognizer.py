@@ -107,7 +107,9 @@ class Recognizer:
             which = " and ".join(n for n, f in zip(("the first", "the second"), usable, strict=True) if not len(f))
             return Verification(None, None, threshold, usable, f"no usable face in {which} picture")
         cosine = float(similarities(first, second)[0, 0])
-        several = [f"{len(f)} faces in {n}" for n, f in zip(("the first", "the second"), found, strict=True) if len(f) > 1]
+        several = [
+            f"{len(f)} faces in {n}" for n, f in zip(("the first", "the second"), found, strict=True) if len(f) > 1
+        ]
         note = f"took the largest: {', '.join(several)}" if several else ""
         return Verification(cosine >= threshold, cosine, threshold, usable, note)
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import numpy as np
 
@@ -31,6 +31,13 @@ __all__ = ["House", "detector", "embedder", "recognizer"]
 TILE = 4096
 """Side of the tiles that pictures beyond ``TILED_ABOVE`` megapixels are searched in, pixels."""
 TILED_ABOVE = 40.0
+
+
+class Places(TypedDict):
+    """Folders for weights: what can be made again, and what a user brought."""
+
+    cache: Path
+    models: Path
 
 
 class House:
@@ -97,8 +104,8 @@ class House:
         return RuntimeOptions(provider=s.provider, threads=s.threads, gpu_memory_fraction=s.gpu_memory_fraction)
 
     @property
-    def places(self) -> dict[str, Path]:
-        """Where weights are looked for and kept: ``cache`` and ``models``."""
+    def places(self) -> Places:
+        """Where weights are looked for and kept."""
         return {"cache": self.settings.cache_dir, "models": self.settings.models_folder}
 
     def weights(self, name: str) -> dict[str, Path]:

@@ -86,11 +86,20 @@ def test_a_face_can_be_chosen_from_the_left(recognizer):
     assert "--face 3: the picture has 2" in outcome.reasons[0].words()
 
 
-def test_a_passer_by_too_small_to_learn_does_not_stop_the_enrolment(recognizer):
-    """A second face below the size limit is background; the only large face is meant."""
+def test_a_passer_by_who_fails_the_gate_does_not_stop_the_enrolment(recognizer):
+    """A small or blurred second face is background as long as the largest face is the good one."""
     recognizer.detector.boxes = [BOX, [200, 20, 225, 45]]
     (outcome,) = recognizer.enroll("Ada", [photo(RED)])
     assert outcome.template.box[0] == 20
+
+
+def test_a_good_face_beside_a_larger_blurred_one_is_not_taken_for_the_person_meant(recognizer):
+    """If the largest face fails the gate, somebody smaller is not learnt in its place."""
+    small = [200, 20, 250, 80]
+    recognizer.detector.boxes = [BOX, small]
+    (outcome,) = recognizer.enroll("Ada", [photo(RED, boxes=(small,))])
+    assert not outcome.accepted
+    assert "2 faces" in outcome.reasons[0].words()
 
 
 def test_somebody_elses_face_is_refused_unless_it_is_said_to_be_a_twin(recognizer):
