@@ -102,8 +102,8 @@ def detection_curve(found: Sequence[Faces], truth: Sequence[Truth], *, iou: floa
 
 def _judge(found: Faces, truth: Truth, iou: float) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Score ``(n,)``, right ``(n,)`` and wrong ``(n,)`` of each detection of a picture; both false = ignored."""
-    if not len(found) or not len(truth.boxes):
-        return np.zeros(0), np.zeros(0, bool), np.zeros(0, bool)
+    if not len(truth.boxes):  # takes no part, but its scores belong to those of the set
+        return found.scores.astype(np.float64), np.zeros(len(found), bool), np.zeros(len(found), bool)
     order = np.argsort(-found.scores, kind="stable")
     overlap = _overlap_whole_pixels(found.boxes[order].astype(np.float64), truth.boxes.astype(np.float64))
     face = overlap.argmax(axis=1)  # (n,)
