@@ -11,7 +11,7 @@ from statistics import median
 from mien.core.faces import Faces
 from mien.core.protocols import Detector
 from mien.datasets.annotations import WIDER_LEVELS, MarkedPicture, read_wider
-from mien.detectors.mtcnn import MtcnnDetector, MtcnnOptions
+from mien.detectors.mtcnn import MtcnnOptions, open_mtcnn
 from mien.evaluation.pipeline import detection_curves
 from mien.evaluation.records import Record, installed_versions, subject_of, this_machine
 from mien.media.images import read_image
@@ -53,9 +53,7 @@ def detector_of(options: dict | None) -> Detector:
     if options is None:
         return House(load_settings(detector="haar")).detector
     house = House(load_settings())
-    files = house.weights(house.catalog.get("mtcnn"))
-    networks = (house.network(files[role], threads=1) for role in ("pnet", "rnet", "onet"))
-    return MtcnnDetector(*networks, options=MtcnnOptions(**options))
+    return open_mtcnn(house.weights("mtcnn"), options=MtcnnOptions(**options), runtime=house.runtime)
 
 
 def run(
