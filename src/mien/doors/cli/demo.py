@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Plan:
         ask: photographs to name, with the name that is right (None: nobody known).
     """
 
-    enrol: dict[str, list[Path]]
+    enrol: dict[str, Sequence[Path]]
     ask: list[tuple[Path, str | None]]
 
 
@@ -91,11 +91,11 @@ def _own(session: Session, folder: Path) -> Plan:
     found = person_folders(folder)
     for problem in found.problems:
         session.fail(f"{shown(problem.name)}: {problem.reason}")
-    known = {name: paths for name, paths in found.people.items() if len(paths) > 1}
+    known: dict[str, Sequence[Path]] = {name: paths for name, paths in found.photos.items() if len(paths) > 1}
     if not known:
         raise InputError(f"no person with two photographs in {shown(folder)}: expected DIR/Ada/1.jpg, DIR/Ada/2.jpg, …")
-    strangers = [(path, None) for name, paths in found.people.items() if name not in known for path in paths]
-    return Plan(enrol=known, ask=[(p, name) for name, paths in known.items() for p in paths] + strangers)
+    ask = [(path, name if name in known else None) for name, paths in found.photos.items() for path in paths]
+    return Plan(enrol=known, ask=ask)
 
 
 @contextmanager
@@ -154,9 +154,7 @@ def _rows(path: Path, faces: Faces, expected: str | None) -> list[dict[str, Any]
         row["right"] = (not named) if expected is None or bystander else named and row["name"] == expected
         row["expected"] = "nobody" if expected is None or bystander else expected
         row["box"] = f"{row['x']},{row['y']} {row['width']}×{row['height']}"
-        row["keypoints"] = " ".join(
-            row[n] for n in LANDMARKS if n in row
-        )
+        row["keypoints"] = " ".join(row[n] for n in LANDMARKS if n in row)
         if not row["right"]:
             row["expected"] += " (wrong)"
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,7 +60,7 @@ def enroll(
 
 def _work(
     session: Session, name: str | None, photos: list[str] | None, folder: Path | None
-) -> Iterator[tuple[str, list[Path]]]:
+) -> Iterator[tuple[str, Sequence[Path]]]:
     """Names and their photographs."""
     if folder is not None:
         if name or photos:
@@ -72,15 +72,15 @@ def _work(
     yield name, find(session, photos)
 
 
-def _folder_per_person(session: Session, folder: Path) -> Iterator[tuple[str, list[Path]]]:
+def _folder_per_person(session: Session, folder: Path) -> Iterator[tuple[str, Sequence[Path]]]:
     from mien.datasets.folders import person_folders
 
     found = person_folders(folder)
     for problem in found.problems:
         session.fail(f"{shown(problem.name)}: {problem.reason}")
-    if not found.people:
+    if not found.photos:
         raise MienError(f"no folder with pictures in {shown(folder)}: expected a folder per person, DIR/Ada/1.jpg")
-    yield from found.people.items()
+    yield from found.photos.items()
 
 
 def _row(outcome: Enrolment) -> dict[str, Any]:

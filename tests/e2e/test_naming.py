@@ -1,0 +1,202 @@
+"""From photographs to names on the command line."""
+
+import csv
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+NEAR = 12  # pixels
+
+
+def darker(image):
+    return (image * 0.7).astype(np.uint8)
+
+
+def mirrored(image):
+    return image[:, ::-1]
+
+
+def test_detect_prints_the_familiar_dict(mien, photo):
+    """--json gives box (x, y of the top left, width, height), confidence and five keypoints."""
+    result = mien("detect", photo("a.png"), "--json")
+    assert result.code == 0
+    ((face,),) = [entry["faces"] for entry in result.json()]
+    x, y, width, height = face["box"]
+    assert abs(x + width / 2 - 224) < NEAR
+    assert abs(y + height / 2 - 120) < NEAR
+    assert face["confidence"] > 0.99
+    assert list(face["keypoints"]) == ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"]
+    assert face["keypoints"]["left_eye"][0] < face["keypoints"]["right_eye"][0]
+
+
+def test_csv_is_nothing_but_rows(mien, photo):
+    """--csv has a header and a row per face, with the same numbers as --json."""
+    path = photo("a.png")
+    rows = list(csv.DictReader(io.StringIO(mien("detect", path, "--csv").out)))
+    (face,) = mien("detect", path, "--json").json()[0]["faces"]
+    assert [int(rows[0][k]) for k in ("x", "y", "width", "height")] == face["box"]
+
+
+def test_a_person_is_known_from_the_next_call_on(mien, photo):
+    """enroll, who, rename, remove: no training between, names in their own script, a receipt at the end."""
+    assert mien("enroll", "Đức Nguyễn", photo("a.png")).code == 0
+    named = mien("who", photo("b.jpg", change=darker), "--json").json()[0]["faces"][0]["match"]
+    assert named["decision"] == "match"
+    assert named["name"] == "Đức Nguyễn"
+    assert named["similarity"] > named["threshold"]
+    assert mien("people", "rename", "đức nguyễn", "田中さん").code == 0
+    assert "田中さん" in mien("people", "list").out
+    receipt = mien("people", "remove", "田中さん", "--yes", "--json").json()
+    assert receipt["verified"] is True
+    again = mien("who", photo("b.jpg", change=darker), "--json").json()[0]["faces"][0]["match"]
+    assert again["decision"] == "unknown"
+
+
+def test_who_draws_names_into_a_folder(mien, photo, home):
+    """--draw writes a picture of the same size with the box on it, under the photograph's name."""
+    mien("enroll", "Ada", photo("a.png"))
+    mien("who", photo("b.png", change=darker), "--draw", home / "out")
+    drawn = cv2.imread(str(home / "out" / "b.jpg"))
+    plain = cv2.imread(str(home / "b.png"))
+    assert drawn.shape == plain.shape
+    assert (np.abs(drawn.astype(int) - plain).max(axis=2) > 60).sum() > 500
+
+
+def test_two_pictures_of_one_name_do_not_overwrite_each_others_drawing(mien, photo, home):
+    """a/x.png and b/x.png give two drawings."""
+    paths = [photo("a/x.png"), photo("b/x.png")]
+    mien("detect", *paths, "--draw", home / "out")
+    assert sorted(p.name for p in (home / "out").iterdir()) == ["x-2.jpg", "x.jpg"]
+
+
+def test_verify_answers_by_exit_code(mien, photo, home):
+    """0 the same person, 11 no usable face; the similarity and the threshold are printed."""
+    a, b = photo("a.png"), photo("b.png", change=mirrored)
+    same = mien("verify", a, b, "--json")
+    assert same.code == 0
+    assert same.json()["similarity"] > same.json()["threshold"]
+    blank = photo("c.png", change=lambda image: image[300:, :100])
+    assert mien("verify", a, blank).code == 11
+
+
+def test_a_bad_picture_does_not_stop_the_others(mien, photo, home):
+    """The good picture is answered, the bad ones are named on stderr, the exit code says some failed."""
+    good = photo("a.png")
+    (home / "empty.jpg").write_bytes(b"")
+    (home / "text.jpg").write_text("not a picture")
+    (home / "cut.jpg").write_bytes(photo("whole.jpg").read_bytes()[:3000])
+    result = mien("detect", good, "empty.jpg", "text.jpg", "cut.jpg", "nowhere.jpg", "--json")
+    assert result.code == 3
+    assert [len(e["faces"]) for e in result.json()] == [1]
+    lines = result.err.strip().splitlines()
+    assert len(lines) == 4
+    for name in ("empty.jpg", "text.jpg", "cut.jpg", "nowhere.jpg"):
+        assert any(name in line for line in lines)
+
+
+def test_enrolling_twice_and_as_somebody_else_is_refused(mien, photo):
+    """The same photo again, and the same face under another name, are refused with the reason."""
+    path = photo("a.png")
+    mien("enroll", "Ada", path)
+    again = mien("enroll", "Ada", path)
+    assert again.code == 1
+    assert "already enrolled" in again.out
+    other = mien("enroll", "Eve", photo("b.png", change=darker), "--json").json()
+    assert "this face is already Ada" in other[0]["reasons"][0]["words"]
+    assert [p["name"] for p in mien("people", "list", "--json").json()] == ["Ada"]
+
+
+def test_a_small_or_blurred_face_is_refused_with_both_numbers(mien, photo):
+    """Measured value and limit are in the answer."""
+    tiny = photo("tiny.png", change=lambda image: cv2.resize(image, (180, 180), interpolation=cv2.INTER_AREA))
+    out = mien("enroll", "Ada", tiny, "--json").json()[0]["reasons"][0]
+    assert out["what"] == "face size"
+    assert out["measured"] < out["limit"] == 40
+    blurred = photo("blurred.png", change=lambda image: cv2.GaussianBlur(image, (0, 0), 4))
+    out = mien("enroll", "Ada", blurred, "--json").json()[0]["reasons"][0]
+    assert out["what"] == "sharpness"
+    assert out["measured"] < out["limit"]
+
+
+def test_export_and_import_carry_people_to_another_gallery(mien, photo, home):
+    """What was enrolled here is known there."""
+    mien("enroll", "Ada", photo("a.png"))
+    assert mien("people", "export", home / "people.npz").code == 0
+    other = ("--database", home / "other.db")
+    assert mien("people", "import", home / "people.npz", *other).code == 0
+    who = mien("who", photo("b.png", change=darker), "--json", *other).json()
+    assert who[0]["faces"][0]["match"]["name"] == "Ada"
+
+
+def test_explain_says_which_setting_would_have_kept_a_small_face(mien, photo):
+    """A face below --min-face is explained by the pyramid, and is found with the setting that is named."""
+    path = photo("small.png", change=lambda image: cv2.resize(image, (120, 120), interpolation=cv2.INTER_AREA))
+    assert mien("detect", path, "--min-face", 40, "--json").json()[0]["faces"] == []
+    (entry,) = mien("detect", path, "--min-face", 40, "--explain", "--region", "40,15,25,30", "--json").json()
+    assert entry["region"]["setting"] == "--min-face"
+    assert len(mien("detect", path, "--min-face", 20, "--json").json()[0]["faces"]) == 1
+
+
+def test_a_provider_that_cannot_be_had_is_an_error(mien, photo):
+    """--provider cuda without CUDA does not fall back silently."""
+    result = mien("detect", photo("a.png"), "--provider", "cuda")
+    assert result.code == 1
+    assert "cuda" in result.err
+    assert result.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--threshold", "4"), 2, "threshold (--threshold) is 4.0"),
+        (("--strangers", "1"), 2, "strangers (--strangers) is 1"),
+        (("--preset", "best"), 2, "preset 'best' is unknown; choose one of accurate, facenet, fast"),
+        (("--embedder", "facent"), 1, "did you mean facenet"),
+        (("--detector", "yolo"), 2, "choose one of mtcnn, haar"),
+        (("--json", "--csv"), 2, "not both"),
+    ],
+)
+def test_settings_that_cannot_work_are_one_clear_line(mien, photo, words, code, said):
+    """The setting, its value and what was expected."""
+    result = mien("who", photo("a.png"), *words)
+    assert result.code == code
+    assert said in " ".join(result.err.split())
+
+
+def test_settings_come_from_file_environment_and_command_line_in_that_order(mien, photo, home, monkeypatch):
+    """Each source goes before the last; a misspelt one in the file is named."""
+    path = photo("a.png")
+    (home / "mien.toml").write_text("min_face = 300\n")
+    assert mien("detect", path, "--json").json()[0]["faces"] == []
+    monkeypatch.setenv("MIEN_MIN_FACE", "50")
+    assert len(mien("detect", path, "--json").json()[0]["faces"]) == 1
+    assert mien("detect", path, "--json", "--min-face", 300).json()[0]["faces"] == []
+    (home / "mien.toml").write_text("min_fase = 30\n")
+    result = mien("detect", path)
+    assert result.code == 2
+    assert "did you mean min_face" in " ".join(result.err.split())
+
+
+def test_real_families_are_named_and_strangers_are_not(mien, family, home):
+    """Learnt from one photograph each, named in the others; nobody is taken for somebody else."""
+    result = mien("demo", family, "--out", home / "out", "--json")
+    rows = json.loads(result.out)
+    wrong = [r for r in rows if r["decision"] == "match" and r["expected"] != r["name"]]
+    assert wrong == []
+    assert sum(r["right"] for r in rows) >= 0.85 * len(rows)
+    assert (home / "out" / "contact-sheet.jpg").is_file()
+
+
+def test_doctor_tells_provider_gallery_and_threshold(mien, photo):
+    """What is really used, what the gallery holds, and what the threshold promises."""
+    mien("enroll", "Ada", photo("a.png"))
+    result = mien("doctor", "--json")
+    told = {row["what"]: row["value"] for row in result.json()}
+    assert told["provider really used"] == "cpu"
+    assert told["gallery holds"].startswith("1 people, 1 templates")
+    assert "at most 1 stranger in 100 named" in told["threshold"]
+    assert "measured on" in told
+    assert result.code == 0
