@@ -23,7 +23,7 @@ from mien.core.errors import ImageError
 from mien.core.faces import Picture, check_image
 from mien.media.decoders import FORMATS, Header, Reduction, decode, read_header, sniff
 
-__all__ = ["READABLE_SUFFIXES", "ReadOptions", "decode_image", "printable", "read_image", "write_image"]
+__all__ = ["READABLE_SUFFIXES", "ReadOptions", "decode_image", "printable", "read_image", "write_image", "write_whole"]
 
 READABLE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
@@ -104,7 +104,7 @@ def write_image(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None
     settings = _WRITABLE[target.suffix.lower()]
     encoded = cv2.imencode(target.suffix.lower(), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings)[1]
     try:
-        _replace(target, encoded.tobytes())
+        write_whole(target, encoded.tobytes())
     except OSError as error:
         raise ImageError(f"cannot write {printable(path)}: {_why(error)}") from error
 
@@ -193,8 +193,8 @@ def _why(error: OSError) -> str:
     return known.get(error.errno or 0, (error.strerror or str(error)).lower())
 
 
-def _replace(target: Path, data: bytes) -> None:
-    """Write beside ``target`` and move into place."""
+def write_whole(target: Path, data: bytes) -> None:
+    """Write a file so that it appears complete or not at all: beside ``target``, then moved into place."""
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         part.write_bytes(data)
