@@ -167,10 +167,10 @@ def _write(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise InputError(f"{printable(path)}: expected an .npz file of several arrays, got a single array")
-        with file:
+        with open(path, "rb") as handle:
+            file = np.load(handle, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise InputError(f"{printable(path)}: expected an .npz file of several arrays, got a single array")
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise InputError(f"cannot read {printable(path)}: {(error.strerror or str(error)).lower()}") from error
