@@ -167,7 +167,7 @@ def _write(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
-        with open(path, "rb") as handle:
+        with Path(path).open("rb") as handle:
             file = np.load(handle, allow_pickle=False)
             if isinstance(file, np.ndarray):
                 raise InputError(f"{printable(path)}: expected an .npz file of several arrays, got a single array")
