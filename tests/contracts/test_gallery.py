@@ -71,6 +71,8 @@ def test_unknown_person_names_close_ones(gallery):
         gallery.person("Joe Bidden")
     with pytest.raises(NotFoundError):
         gallery.templates("Joe Bidden")
+    with pytest.raises(NotFoundError):
+        gallery.person("\udcff")
 
 
 @pytest.mark.parametrize("name", ["", "   ", "Ada\nLovelace", "\x00", "Ada\u202e", "x" * 201, "\udcff"])

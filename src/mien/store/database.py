@@ -78,7 +78,7 @@ class Database:
 
     def _create_engine(self) -> Engine:
         # The URL names the dialect only; the file and its pragmas are _connect's business.
-        engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool)
+        engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, max_overflow=-1)
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -156,12 +156,17 @@ class Database:
                 connection.close()
 
     def copy_to(self, target: Path) -> None:
-        """A consistent copy in a new file ``target``, through SQLite's backup."""
+        """A consistent copy in the file ``target`` that only its owner may read; none if there is no space for it."""
+        target.unlink(missing_ok=True)
+        target.touch(mode=0o600)
         with self.translating():
             copy = sqlite3.connect(target)
             connection = self._engine.raw_connection()
             try:
                 connection.driver_connection.backup(copy)  # type: ignore[union-attr]  # sqlite3.Connection, by _connect
+            except sqlite3.Error:
+                target.unlink()
+                raise
             finally:
                 connection.close()
                 copy.close()
@@ -189,7 +194,7 @@ class Database:
                 f"{self.path} is locked by another process for more than {self._patience:g} s; "
                 "try again when that one has finished"
             )
-        remedy = _REMEDIES.get(code, f"{error}; the disk or the file may be damaged, nothing was changed")
+        remedy = _REMEDIES.get(code, f"{error}; the disk may be full or damaged, nothing was changed")
         return StoreError(f"{self.path}: {remedy}")
 
     def _read_only_error(self) -> StoreReadOnlyError:

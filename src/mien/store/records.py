@@ -115,12 +115,12 @@ def read_person(connection: Connection, who: str) -> Person:
     return read_people(connection, [person_id_of(connection, who)])[0]
 
 
-def read_people(connection: Connection, ids: Iterable[str] | Select[tuple[str]] | None = None) -> list[Person]:
-    """People with these ids (a query may give them), or everybody, ordered by name; templates of any space are counted."""
+def read_people(connection: Connection, ids: Iterable[str] | None = None) -> list[Person]:
+    """People with these few ids, or everybody, ordered by name; templates of any space are counted."""
     counted = func.count(templates.c.seq)
     query = select(people.c.id, people.c.name, people.c.created, counted).outerjoin(templates).group_by(people.c.id)
     if ids is not None:
-        query = query.where(people.c.id.in_(ids if isinstance(ids, Select) else list(ids)))
+        query = query.where(people.c.id.in_(list(ids)))
     found = [Person(*row) for row in connection.execute(query)]
     return sorted(found, key=lambda person: (name_key(person.name), person.id))
 
@@ -131,6 +131,7 @@ def person_id_of(connection: Connection, who: str) -> str:
     Raises:
         NotFoundError: nobody, with the names that come close; or several people whose ids begin so.
     """
+    who = _storable(who)
     by_id = select(people.c.id).where(people.c.id == who.lower())
     by_name = select(people.c.id).where(people.c.name_key == name_key(who))
     by_former_id = select(pointers.c.person_id).where(pointers.c.former_id == who.lower())

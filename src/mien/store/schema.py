@@ -100,7 +100,7 @@ templates = Table(
     Column("seq", Integer, primary_key=True),  # the order of enrolment
     Column("id", String(36), nullable=False, unique=True),
     Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("space_id", ForeignKey("spaces.id"), nullable=False),
+    Column("space_id", ForeignKey("spaces.id"), nullable=False, index=True),
     Column("source", Text, nullable=False),
     Column("photo_sha256", String(64), nullable=False),  # empty for arrays
     Column("x1", Double, nullable=False),  # box, pixels of the original

@@ -45,11 +45,12 @@ def bring_up_to_date(database: Database, steps: Steps = OURS) -> None:
     if version == steps.head:
         return
     _check_version(database, version, steps)
-    if version:
-        database.copy_to(_copy_name(database.path, steps))
     with database.writing() as connection:
         # Another process may have done it meanwhile: what counts is what is found under the lock.
-        if _version(connection) != steps.head:
+        version = _version(connection)
+        if version and version != steps.head:
+            database.copy_to(_copy_name(database.path, steps))
+        if version != steps.head:
             _run(connection, steps)
 
 

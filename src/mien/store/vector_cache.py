@@ -71,19 +71,19 @@ def _read_vectors(connection: Connection, space: EmbeddingSpace) -> Vectors:
     count = connection.execute(select(func.count()).select_from(templates).where(in_space)).scalar_one()
     if not count:
         _refuse_other_spaces(connection, space)
-    owners = read_people(connection, select(templates.c.person_id).where(in_space))
-    index_of = {person.id: index for index, person in enumerate(owners)}
     vectors = np.empty((count, space.dimensions), np.float32)
-    of_owner = np.empty(count, np.int64)
+    owner_ids: list[str] = []
     query = select(templates.c.person_id, templates.c.vector).where(in_space).order_by(templates.c.seq)
-    start = 0
     for rows in connection.execute(query).partitions(_ROWS_AT_ONCE):
-        end = start + len(rows)
-        vectors[start:end] = read_vector(b"".join(row[1] for row in rows)).reshape(-1, space.dimensions)
-        of_owner[start:end] = [index_of[row[0]] for row in rows]
-        start = end
+        joined = read_vector(b"".join(row[1] for row in rows)).reshape(-1, space.dimensions)
+        vectors[len(owner_ids) : len(owner_ids) + len(rows)] = joined
+        owner_ids += [row[0] for row in rows]
+    present = set(owner_ids)
+    owners = tuple(person for person in read_people(connection) if person.id in present)
+    index_of = {person.id: index for index, person in enumerate(owners)}
+    of_owner = np.fromiter((index_of[owner_id] for owner_id in owner_ids), np.int64, count)
     vectors.flags.writeable = of_owner.flags.writeable = False
-    return vectors, of_owner, tuple(owners)
+    return vectors, of_owner, owners
 
 
 def _refuse_other_spaces(connection: Connection, space: EmbeddingSpace) -> None:

@@ -69,6 +69,7 @@ def _create_templates() -> None:
         sa.ForeignKeyConstraint(["space_id"], ["spaces.id"], name="fk_templates_space_id_spaces"),
     )
     op.create_index("ix_templates_person_id", "templates", ["person_id"])
+    op.create_index("ix_templates_space_id", "templates", ["space_id"])
     op.create_index("ix_templates_photo", "templates", ["photo_sha256", "space_id"])
 
 
