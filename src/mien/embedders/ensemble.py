@@ -1,8 +1,8 @@
-"""Several embedders as one: their vectors centred, weighted and joined into one unit vector of one space.
+"""Several embedders as one: their vectors weighted and joined into one unit vector of one space.
 
-The cosine of two joined vectors is the weighted mean of the members' cosines. Each member is centred on its mean vector
-first and weighted by one over the standard deviation of its impostor cosines, so that the sum is that of standardised
-scores, up to a constant (docs/decisions/022).
+The cosine of two joined vectors is a weighted mean of the members' cosines. Each member is weighted so that two strangers
+lie equally far apart in every member on average: by one over the mean of ``1 - cosine`` between strangers. A member may
+be centred first, where that was measured to help (docs/decisions/022).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Member:
 
     Args:
         embedder: gives unit vectors ``(n, d)``.
-        centre: ``(d,)`` mean vector of many people, subtracted before vectors are compared.
-        spread: standard deviation of the cosine between strangers, after centring; larger than 0.
+        centre: ``(d,)`` mean vector of many people, subtracted before vectors are compared; zeros for no centring.
+        spread: mean of ``1 - cosine`` between strangers, after centring; larger than 0.
 
     Raises:
         InputError: a centre of another length, or a spread that is no positive number.

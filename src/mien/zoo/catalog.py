@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mien.core.errors import NotFoundError, WeightsError
 from mien.core.people import Calibration
 
-__all__ = ["Alignment", "Catalog", "Preprocessing", "Source", "WeightRecord", "record_to_toml"]
+__all__ = ["Alignment", "Catalog", "Format", "Preprocessing", "Source", "WeightRecord", "record_to_toml"]
 
 Kind = Literal["detector", "embedder", "classifier"]
 Format = Literal["mtcnn", "facenet", "dlib", "onnx", "file", "int8", "ensemble"]
@@ -82,7 +82,8 @@ class Alignment:
 
     Args:
         kind: ``"box"``: the detector's box and a margin; ``"landmarks"``: five points laid on a template.
-        margin: for boxes: pixels of the chip that the margin takes, both sides together.
+        margin: for boxes: how many of the chip's pixels the margin takes, both sides together; the same number of the
+            picture's pixels on every side, whatever the box's shape (``core.geometry.widen``).
         template: for landmarks: ``"dlib-150"`` or ``"arcface-112"``.
     """
 
@@ -138,7 +139,10 @@ class WeightRecord:
 
     @property
     def digest(self) -> str:
-        """sha256 that changes with any of its files or stored measurements; the file's own if there is just one."""
+        """sha256 that changes with any of its files or stored measurements; the file's own if there is just one.
+
+        Stored measurements name the weights they were made on, so that these are covered too.
+        """
         parts = [source.sha256 for source in self.sources]
         if self.statistics:
             parts.append(hashlib.sha256(_stored(self.statistics).encode()).hexdigest())
@@ -190,12 +194,6 @@ class Catalog:
         close = difflib.get_close_matches(name, self.names(), n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(self.names())}"
         raise NotFoundError(f"no weights are called {name!r}; {hint}")
-
-    def digest(self, name: str) -> str:
-        """sha256 over everything the vectors of ``name`` depend on; members joined with ``+``."""
-        record = self.get(name)
-        own = [record.digest] if record.sources or record.statistics else []
-        return "+".join([*own, *(self.digest(member) for member in record.members)])
 
     def calibrations(self) -> tuple[Calibration, ...]:
         """What was measured for our own embedders, on pictures of LFW."""

