@@ -167,8 +167,8 @@ class TestImpostorTail:
     def test_too_small_a_rate_is_refused(self):
         """A FAR with fewer than ten expected events must be refused, saying how many comparisons it needs."""
         vectors = unit(np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32))
-        with pytest.raises(InputError, match=r"FAR 0.001 needs 10,000 comparisons of different people, got 780"):
-            impostor_tail(vectors, np.arange(40)).threshold_at(0.001)
+        with pytest.raises(InputError, match=r"FAR 0.01 needs 1,000 comparisons of different people, got 780"):
+            impostor_tail(vectors, np.arange(40)).threshold_at(0.01)
 
     def test_rate_outside_the_tail_is_refused(self):
         """A FAR larger than the share kept must be refused."""
