@@ -26,6 +26,8 @@ __all__ = ["PAGE_SIZE", "Database", "path_of", "sidecars"]
 PAGE_SIZE = 16384
 """Bytes. A template of 512 numbers takes about 2.4 kB: pages of 4096 would hold one, these hold six."""
 
+_NO_LOG_INDEX = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
 _REMEDIES = {
     sqlite3.SQLITE_FULL: "no space left on the disk; nothing was changed: free some and try again",
     sqlite3.SQLITE_NOTADB: "is no database; give the path of a gallery, or one where no file is yet",
@@ -83,26 +85,32 @@ class Database:
         return engine
 
     def _connect(self) -> sqlite3.Connection:
-        mode = "ro" if self.read_only else "rwc"
-        connection = self._open(mode)
+        if not self.read_only:
+            return self._open("rwc")
         try:
-            self._prepare(connection)
+            return self._open("ro")
         except sqlite3.OperationalError as error:
-            connection.close()
-            if not (self.read_only and _code(error) == sqlite3.SQLITE_CANTOPEN):
+            if _code(error) not in _NO_LOG_INDEX or self._has_log():
                 raise
-            # A log index cannot be made in a folder that cannot be written to; without a log none is needed.
-            connection = self._open("ro&immutable=1")
+        # A log index cannot be made in a folder that cannot be written to; where there is no log none is needed.
+        return self._open("ro&immutable=1")
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        # isolation_level None: SQLAlchemy's begin event below, not the driver, decides how a transaction starts.
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False
+        )
+        try:
             self._prepare(connection)
         except sqlite3.Error:
             connection.close()
             raise
         return connection
 
-    def _open(self, mode: str) -> sqlite3.Connection:
-        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        # isolation_level None: SQLAlchemy's begin event below, not the driver, decides how a transaction starts.
-        return sqlite3.connect(uri, uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False)
+    def _has_log(self) -> bool:
+        log, _ = sidecars(self.path)
+        return log.exists() and log.stat().st_size > 0
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         for pragma in ("foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY"):

@@ -121,6 +121,7 @@ def test_a_reader_elsewhere_is_admitted(path, gallery):
     """Another process that reads keeps the log from being folded: the receipt says so, and compact mends it later."""
     templates = fill(gallery)
     process, pipe = start(workers.hold_a_reader, path)
+    pipe.recv()
     receipt = gallery.remove(NAME)
     assert not receipt.verified
     assert any("another program" in note for note in receipt.notes)

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,12 +25,12 @@ def start(work, path):
     process = SPAWN.Process(target=work, args=(path, theirs))
     process.start()
     assert ours.poll(30)
-    ours.recv()
     return process, ours
 
 
-def kill(process):
-    """End a process as a power cut would."""
+def kill(process, pipe):
+    """End a process as a power cut would, once it has said that it is ready."""
+    pipe.recv()
     os.kill(process.pid, signal.SIGKILL)
     process.join()
 
@@ -58,8 +60,8 @@ def test_four_processes_lose_nothing(path):
 def test_killed_in_the_middle_of_a_transaction(path, gallery):
     """A writer killed before its commit leaves nothing of it, and the next one can write at once."""
     gallery.add("Ada", [make_template(1)])
-    process, _ = start(workers.stop_in_the_middle, path)
-    kill(process)
+    process, pipe = start(workers.stop_in_the_middle, path)
+    kill(process, pipe)
     assert [person.name for person in gallery.people()] == ["Ada"]
     gallery.add("Bob", [make_template(2)])
     assert integrity(gallery) == [("ok",)]
@@ -67,8 +69,8 @@ def test_killed_in_the_middle_of_a_transaction(path, gallery):
 
 def test_killed_while_enrolling(path):
     """A process killed among many enrolments leaves whole ones only."""
-    process, _ = start(workers.enroll_until_killed, path)
-    kill(process)
+    process, pipe = start(workers.enroll_until_killed, path)
+    kill(process, pipe)
     with open_gallery(path) as gallery:
         assert {person.templates for person in gallery.people()} == {5}
         assert gallery.revision() == len(gallery.people()) >= 4
@@ -123,3 +125,21 @@ def enroll_and_search(gallery):
         stop.set()
         for future in searching:
             future.result(timeout=30)
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="rights of another kind")
+def test_folder_and_file_that_may_only_be_read():
+    """Somebody without the right to write reads the gallery and is told how to get it."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "gallery.db"
+        with open_gallery(path) as gallery:
+            gallery.add("Ada", [make_template(1)])
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+        process, pipe = start(workers.read_without_rights, path)
+        found, message = pipe.recv()
+        process.join(30)
+        path.parent.chmod(0o755)
+    assert found == [("Ada", 1)]
+    assert "chmod u+w" in message
+    assert str(path) in message

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import insert
 from tests.fakes.gallery import make_template
 
+from mien.core.errors import StoreReadOnlyError
 from mien.store import records
 from mien.store.gallery import open_gallery
 from mien.store.schema import people
@@ -53,3 +54,15 @@ def hold_a_reader(path: Path, ready: Connection) -> None:
 
 def _now(gallery):
     return gallery._clock.now()
+
+
+def read_without_rights(path: Path, ready: Connection) -> None:
+    """Read and try to write as somebody who may only read; answers what happened."""
+    if os.geteuid() == 0:
+        os.setuid(65534)  # nobody: root may write everywhere
+    with open_gallery(path) as gallery:
+        found = [(person.name, len(gallery.templates(person.id))) for person in gallery.people()]
+        try:
+            gallery.rename("Ada", "Bob")
+        except StoreReadOnlyError as error:
+            ready.send((found, str(error)))
