@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.errors import InputError
 from mien.core.faces import Faces, check_image
 from mien.core.protocols import Network
+from mien.core.reasons import Reason, Trace
 from mien.detectors.mtcnn.boxes import square
 from mien.detectors.mtcnn.cascade import Cascade, Windows
+from mien.detectors.mtcnn.explain import explain, explain_region
 from mien.detectors.mtcnn.options import SMALLEST_FACE, MtcnnOptions
 from mien.detectors.mtcnn.pyramid import ExactSource, FastSource, Source
 from mien.zoo.runtime import OnnxNetwork, RuntimeOptions, Workers
@@ -80,6 +83,28 @@ class MtcnnDetector:
         windows = windows[np.argsort(windows.ids)]
         refined = _faces(windows)
         return refined if faces.track_ids is None else refined.with_columns(track_ids=faces.track_ids[windows.ids])
+
+    def explain(self, image: NDArray[np.uint8]) -> Trace:
+        """Faces and rejected windows, how far each came and why no further; ends with the faces of ``detect``.
+
+        Of the windows that P-Net rejects or a better one absorbs, the surest of each level are shown.
+
+        Raises:
+            ImageError: if ``image`` is no image.
+        """
+        return explain(self._cascade, self._source(image))
+
+    def explain_region(self, image: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Reason:
+        """Why no face was found at ``box`` (x1, y1, x2, y2 pixels), or that one was; ``words()`` says it in a sentence.
+
+        Raises:
+            ImageError: if ``image`` is no image.
+            InputError: if ``box`` has no area inside the image.
+        """
+        height, width = check_image(image).shape[:2]
+        if not (min(box[2], width) > max(box[0], 0) and min(box[3], height) > max(box[1], 0)):
+            raise InputError(f"expected a region x1 y1 x2 y2 inside the image of {width} × {height} pixels, got {box}")
+        return explain_region(self._cascade, image, box, self._source)
 
     def _source(self, image: NDArray[np.uint8]) -> Source:
         image = np.ascontiguousarray(check_image(image))
