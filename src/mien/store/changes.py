@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
 from mien.core.errors import InputError, NotFoundError
 from mien.core.people import Template
-from mien.store import records
+from mien.store import identities, records
 from mien.store.names import clean_name, name_key
 from mien.store.schema import calibration_people, calibrations, people, pointers, templates
 
@@ -20,11 +20,11 @@ __all__ = ["delete_person", "delete_template", "enroll", "merge", "rename"]
 def enroll(connection: Connection, name: str, given: Sequence[Template], now: datetime) -> tuple[str, list[Template]]:
     """Write templates for the person of this name, who is created if need be; the id and what was written."""
     name = clean_name(name)
-    person_id = _id_of_name(connection, name)
+    person_id = identities.id_of_name(connection, name)
     if person_id is None:
-        person_id = records.new_id()
-        records.create_person(connection, person_id, records.free_name(connection, name), now)
-    added = [replace(t, id=records.new_id(), person_id=person_id, created=now) for t in given]
+        person_id = identities.new_id()
+        identities.create_person(connection, person_id, identities.free_name(connection, name), now)
+    added = [replace(t, id=identities.new_id(), person_id=person_id, created=now) for t in given]
     records.add_templates(connection, added)
     return person_id, added
 
@@ -32,14 +32,10 @@ def enroll(connection: Connection, name: str, given: Sequence[Template], now: da
 def rename(connection: Connection, person_id: str, name: str) -> None:
     """Give the person another label; other spellings of the present one are free to them."""
     name = clean_name(name)
-    if _id_of_name(connection, name) != person_id:
-        name = records.free_name(connection, name)
+    if identities.id_of_name(connection, name) != person_id:
+        name = identities.free_name(connection, name)
     values = {"name": name, "name_key": name_key(name)}
     connection.execute(update(people).where(people.c.id == person_id).values(values))
-
-
-def _id_of_name(connection: Connection, name: str) -> str | None:
-    return connection.execute(select(people.c.id).where(people.c.name_key == name_key(name))).scalar()
 
 
 def merge(connection: Connection, keep: str, gone: str) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, ScalarResult, select
 
 from mien.core.errors import StoreBusyError, StoreError
-from mien.store import records
+from mien.store import identities, ledger
 from mien.store.byte_search import search
 from mien.store.changes import delete_person
 from mien.store.database import Database, sidecars
@@ -83,10 +83,10 @@ def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt
         StoreBusyError: another process writes; nothing was removed.
     """
     with database.writing() as connection:
-        person_id = records.person_id_of(connection, who)
+        person_id = identities.person_id_of(connection, who)
         needles = _needles(connection, person_id)
         removed = delete_person(connection, person_id)
-        records.note(connection, records.Line(now, actor, "remove", person_id, removed))
+        ledger.note(connection, ledger.Line(now, actor, "remove", person_id, removed))
     notes = [*compact(database), *_short_names(needles)]
     needles = [n for n in needles if n.kind != "name" or len(n.content) >= _SHORTEST_NAME]
     try:
@@ -117,7 +117,7 @@ def compact(database: Database) -> list[str]:
         return [f"the file could not be rebuilt: {error}"]
     if not busy:
         return []
-    return ["another program has the gallery open, its log still holds old pages; close that one, then compact again"]
+    return ["another program has the gallery open: what was removed stays in the log until that program closes it"]
 
 
 def _needles(connection: Connection, person_id: str) -> list[_Needle]:
@@ -158,12 +158,12 @@ def _look_for(database: Database, needles: Sequence[_Needle]) -> tuple[dict[str,
     shredded = 0
     for path, size, found in search(files, [n.content for n in needles]):
         searched[path] = size
-        if found and Path(path) in backups:
+        kinds = sorted({needles[i].kind for i in found if not _still_known(database, needles[i])})
+        if kinds and Path(path) in backups:
             _shred(Path(path))
             shredded += 1
         else:
-            kinds = {needles[i].kind for i in found if not _still_known(database, needles[i])}
-            traces += [f"{kind} in {path}" for kind in sorted(kinds)]
+            traces += [f"{kind} in {path}" for kind in kinds]
     return searched, tuple(traces), shredded
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from mien.core.errors import NotFoundError, StoreError, StoreReadOnlyError
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.protocols import Clock
-from mien.store import changes, records, transfer
+from mien.store import changes, identities, ledger, records, transfer
 from mien.store.database import Database, path_of, sidecars
 from mien.store.erasure import Receipt, compact, erase
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
@@ -113,7 +113,7 @@ class SqlGallery:
     def people(self) -> list[Person]:
         """Everybody, ordered by name; ``templates`` counts those of any space."""
         with self._database.reading() as connection:
-            return records.read_people(connection)
+            return identities.read_people(connection)
 
     def person(self, who: str) -> Person:
         """The person with this id, name, former id or abbreviated id (at least six characters), in this order.
@@ -122,7 +122,7 @@ class SqlGallery:
             NotFoundError: naming close names.
         """
         with self._database.reading() as connection:
-            return records.read_person(connection, who)
+            return identities.read_person(connection, who)
 
     def templates(self, who: str | None = None, space: EmbeddingSpace | None = None) -> list[Template]:
         """Templates of one person or of everybody, of one space or of all, oldest first.
@@ -131,7 +131,7 @@ class SqlGallery:
             NotFoundError: nobody is called ``who``.
         """
         with self._database.reading() as connection:
-            where = [] if who is None else [templates.c.person_id == records.person_id_of(connection, who)]
+            where = [] if who is None else [templates.c.person_id == identities.person_id_of(connection, who)]
             if space is not None:
                 where.append(templates.c.space_id == space.id)
             return records.read_templates(connection, *where)
@@ -143,13 +143,13 @@ class SqlGallery:
         same_photo = (templates.c.photo_sha256 == sha256, templates.c.space_id == space.id)
         with self._database.reading() as connection:
             found = records.read_templates(connection, *same_photo)
-            owners = {person.id: person for person in records.read_people(connection, {t.person_id for t in found})}
+            owners = {person.id: person for person in identities.read_people(connection, {t.person_id for t in found})}
         return [(owners[template.person_id], template) for template in found]
 
     def revision(self) -> int:
         """A number that grows with every committed change, by any process."""
         with self._database.reading() as connection:
-            return records.read_revision(connection)
+            return ledger.read_revision(connection)
 
     def vectors(self, space: EmbeddingSpace) -> Vectors:
         """All vectors of ``space`` ``(n, d)`` float32, each one's index into the owners ``(n,)`` int64, the owners.
@@ -199,7 +199,7 @@ class SqlGallery:
                 journal_mode=str(connection.exec_driver_sql("PRAGMA journal_mode").scalar()),
                 schema_version=version_of(self._database),
                 read_only=self._database.read_only,
-                revision=records.read_revision(connection),
+                revision=ledger.read_revision(connection),
                 people=connection.execute(select(func.count(people.c.id))).scalar_one(),
                 templates=connection.execute(select(func.count(templates.c.seq))).scalar_one(),
                 spaces=connection.execute(select(func.count(templates.c.space_id.distinct()))).scalar_one(),
@@ -221,7 +221,7 @@ class SqlGallery:
             now = self._clock.now()
             person_id, added = changes.enroll(connection, name, templates, now)
             self._note(connection, "enroll", person_id, templates=len(added))
-            return records.read_person(connection, person_id), added
+            return identities.read_person(connection, person_id), added
 
     def rename(self, who: str, name: str) -> Person:
         """Another label for the same person.
@@ -232,10 +232,10 @@ class SqlGallery:
             InputError: a name nobody may have.
         """
         with self._database.writing() as connection:
-            person_id = records.person_id_of(connection, who)
+            person_id = identities.person_id_of(connection, who)
             changes.rename(connection, person_id, name)
             self._note(connection, "rename", person_id)
-            return records.read_person(connection, person_id)
+            return identities.read_person(connection, person_id)
 
     def merge(self, keep: str, gone: str) -> Person:
         """Make two people one: ``keep`` takes everything of ``gone``, whose id goes on leading there.
@@ -245,10 +245,10 @@ class SqlGallery:
             InputError: they are one already.
         """
         with self._database.writing() as connection:
-            keep, gone = records.person_id_of(connection, keep), records.person_id_of(connection, gone)
+            keep, gone = identities.person_id_of(connection, keep), identities.person_id_of(connection, gone)
             moved = changes.merge(connection, keep, gone)
             self._note(connection, "merge", keep, templates=moved)
-            return records.read_person(connection, keep)
+            return identities.read_person(connection, keep)
 
     def remove_template(self, template_id: str) -> Person:
         """Forget one face; the person it belonged to, who stays even without any.
@@ -259,7 +259,7 @@ class SqlGallery:
         with self._database.writing() as connection:
             person_id = changes.delete_template(connection, template_id)
             self._note(connection, "remove template", person_id)
-            return records.read_person(connection, person_id)
+            return identities.read_person(connection, person_id)
 
     def remove(self, who: str) -> Receipt:
         """Forget a person so that nothing is left behind, verified on the raw bytes of the files.
@@ -287,7 +287,7 @@ class SqlGallery:
             NotFoundError: nobody is called so.
         """
         with self._database.writing() as connection:
-            ids = [records.person_id_of(connection, who) for who in measured_on]
+            ids = [identities.person_id_of(connection, who) for who in measured_on]
             records.write_calibration(connection, calibration, ids)
             self._note(connection, "calibrate", people=len(ids))
 
@@ -335,5 +335,5 @@ class SqlGallery:
             return done
 
     def _note(self, connection: Connection, action: str, person_id: str = "", **counts: int) -> None:
-        line = records.Line(self._clock.now(), self._actor, action, person_id, counts)
-        records.note(connection, line)
+        line = ledger.Line(self._clock.now(), self._actor, action, person_id, counts)
+        ledger.note(connection, line)

@@ -11,7 +11,7 @@ import unicodedata
 
 from mien.core.errors import InputError
 
-__all__ = ["LONGEST_NAME", "SHORTEST_ID_PREFIX", "clean_name", "is_id_prefix", "name_key"]
+__all__ = ["ID_LENGTH", "LONGEST_NAME", "SHORTEST_ID_PREFIX", "clean_name", "is_id_prefix", "name_key", "storable"]
 
 LONGEST_NAME = 200
 """Characters after normalisation."""
@@ -19,10 +19,12 @@ LONGEST_NAME = 200
 SHORTEST_ID_PREFIX = 6
 """Ids may be abbreviated to so many characters, as Git does it."""
 
+ID_LENGTH = 36
+"""Characters of an id in full."""
+
 _JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")  # Persian and Indic names need them
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _ID_START = re.compile(r"[0-9a-f]{6,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")
-_FULL_ID_LENGTH = 36
 
 
 def clean_name(name: str) -> str:
@@ -40,7 +42,7 @@ def clean_name(name: str) -> str:
         raise InputError(f"the name {name!a} is empty; give at least one letter, digit or sign")
     if len(name) > LONGEST_NAME:
         raise InputError(f"the name {name[:20]}… has {len(name)} characters; give at most {LONGEST_NAME}")
-    if len(name) == _FULL_ID_LENGTH and is_id_prefix(name):
+    if len(name) == ID_LENGTH and is_id_prefix(name):
         raise InputError(f"the name {name} has the shape of a person's id; give another")
     return name
 
@@ -53,4 +55,9 @@ def name_key(name: str) -> str:
 
 def is_id_prefix(text: str) -> bool:
     """Whether ``text`` could be an id or its first characters (at least six)."""
-    return len(text) <= _FULL_ID_LENGTH and _ID_START.fullmatch(text.lower()) is not None
+    return len(text) <= ID_LENGTH and _ID_START.fullmatch(text.lower()) is not None
+
+
+def storable(text: str) -> str:
+    r"""File names that are no valid Unicode, their odd bytes as ``\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,61 +1,35 @@
-"""Rows to the words of the house and back, and the look-ups that several writers share.
+"""Spaces, calibrations and templates: rows to the words of the house and back.
 
 Every function works inside the transaction of the connection it is given.
 """
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import math
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select
 
-from mien.core.errors import DuplicateError, InputError, NotFoundError
-from mien.core.people import Calibration, EmbeddingSpace, Person, Template
+from mien.core.errors import DuplicateError, InputError
+from mien.core.people import Calibration, EmbeddingSpace, Template
 from mien.core.vectors import check_unit
-from mien.store.names import SHORTEST_ID_PREFIX, clean_name, is_id_prefix, name_key
-from mien.store.schema import (
-    audit,
-    calibration_people,
-    calibrations,
-    people,
-    pointers,
-    revision,
-    settings,
-    spaces,
-    templates,
-)
+from mien.store.names import storable
+from mien.store.schema import calibration_people, calibrations, settings, spaces, templates
 
 __all__ = [
-    "ID_LENGTH",
-    "Line",
     "active_space_id",
     "add_templates",
     "calibration_from",
     "check_template",
-    "create_person",
     "face_of",
-    "free_name",
-    "hashed",
     "known_spaces",
-    "living_and_former_ids",
-    "new_id",
-    "note",
-    "person_id_of",
     "read_calibration",
     "read_calibrations",
-    "read_people",
-    "read_person",
-    "read_revision",
     "read_templates",
     "read_vector",
     "register_space",
@@ -65,131 +39,9 @@ __all__ = [
 ]
 
 _ACTIVE_SPACE = "active_space"  # key of a settings row
-
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FACE = ("person_id", "space_id", "photo_sha256", "x1", "y1", "x2", "y2")
 _STORED = np.dtype("<f4")
-ID_LENGTH = 36
-"""Characters of an id in full."""
-
-
-def new_id() -> str:
-    """A new id of a person or template: random, so that it says nothing about anybody."""
-    return str(uuid.uuid4())
-
-
-def hashed(person_id: str) -> str:
-    """What the audit calls a person: SHA-256 of the id, hex; empty for nobody."""
-    return hashlib.sha256(person_id.encode()).hexdigest() if person_id else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line for the audit: who did what to whom; counts, never names."""
-
-    at: datetime
-    actor: str
-    action: str
-    person_id: str
-    counts: Mapping[str, int]
-
-
-def note(connection: Connection, line: Line) -> None:
-    """Write the audit line of this transaction and let the revision grow: every write ends with it."""
-    subject, details = hashed(line.person_id), dict(line.counts)
-    row = {"at": line.at, "actor": line.actor, "action": line.action, "subject": subject, "details": details}
-    connection.execute(insert(audit).values(row))
-    connection.execute(update(revision).values(value=revision.c.value + 1))
-
-
-def read_revision(connection: Connection) -> int:
-    """How many changes were committed so far."""
-    return int(connection.execute(select(revision.c.value)).scalar_one())
-
-
-# People
-
-
-def read_person(connection: Connection, who: str) -> Person:
-    """The person that ``person_id_of`` finds."""
-    return read_people(connection, [person_id_of(connection, who)])[0]
-
-
-def read_people(connection: Connection, ids: Iterable[str] | None = None) -> list[Person]:
-    """People with these few ids, or everybody, ordered by name; templates of any space are counted."""
-    counted = func.count(templates.c.seq)
-    query = select(people.c.id, people.c.name, people.c.created, counted).outerjoin(templates).group_by(people.c.id)
-    if ids is not None:
-        query = query.where(people.c.id.in_(list(ids)))
-    found = [Person(*row) for row in connection.execute(query)]
-    return sorted(found, key=lambda person: (name_key(person.name), person.id))
-
-
-def person_id_of(connection: Connection, who: str) -> str:
-    """The id of the person with this id, name, former id, or abbreviated id, in this order.
-
-    Raises:
-        NotFoundError: nobody, with the names that come close; or several people whose ids begin so.
-    """
-    who = _storable(who)
-    by_id = select(people.c.id).where(people.c.id == who.lower())
-    by_name = select(people.c.id).where(people.c.name_key == name_key(who))
-    by_former_id = select(pointers.c.person_id).where(pointers.c.former_id == who.lower())
-    for query in (by_id, by_name, by_former_id):
-        found = connection.execute(query).scalar()
-        if found is not None:
-            return str(found)
-    return _person_id_of_prefix(connection, who)
-
-
-def _person_id_of_prefix(connection: Connection, who: str) -> str:
-    found = _ids_beginning(connection, who) if is_id_prefix(who) else set()
-    if len(found) > 1:
-        raise NotFoundError(f"{len(found)} people have an id that begins with {who}; give more of it")
-    if not found:
-        raise NotFoundError(f"the gallery knows nobody called {who!r}{_suggestion(connection, who)}")
-    return found.pop()
-
-
-def _ids_beginning(connection: Connection, prefix: str) -> set[str]:
-    living = select(people.c.id).where(people.c.id.startswith(prefix.lower(), autoescape=True))
-    former = select(pointers.c.person_id).where(pointers.c.former_id.startswith(prefix.lower(), autoescape=True))
-    return {*connection.execute(living).scalars(), *connection.execute(former).scalars()}
-
-
-def living_and_former_ids(connection: Connection) -> set[str]:
-    """Every id that leads to somebody."""
-    living, former = select(people.c.id), select(pointers.c.former_id)
-    return {*connection.execute(living).scalars(), *connection.execute(former).scalars()}
-
-
-def _suggestion(connection: Connection, who: str) -> str:
-    names = {row.name_key: row.name for row in connection.execute(select(people.c.name_key, people.c.name))}
-    close = difflib.get_close_matches(name_key(who), names, n=3)
-    if not close:
-        return "; see who is there with: mien people list"
-    return f"; did you mean {' or '.join(repr(names[key]) for key in close)}?"
-
-
-def free_name(connection: Connection, name: str) -> str:
-    """``name`` made clean, if nobody has it and it cannot be taken for the id of somebody.
-
-    Raises:
-        InputError: a name nobody may have (``names.clean_name``), or one that abbreviates an id.
-        DuplicateError: somebody has it.
-    """
-    name = clean_name(name)
-    holder = connection.execute(select(people.c.name).where(people.c.name_key == name_key(name))).scalar()
-    if holder is not None:
-        raise DuplicateError(f"somebody is called {holder!r} already; choose another name, or merge the two")
-    if is_id_prefix(name) and len(name) >= SHORTEST_ID_PREFIX and _ids_beginning(connection, name):
-        raise InputError(f"the name {name!r} abbreviates the id of somebody; give another")
-    return name
-
-
-def create_person(connection: Connection, person_id: str, name: str, created: datetime) -> None:
-    """A new person without templates; the name must be free."""
-    connection.execute(insert(people).values(id=person_id, name=name, name_key=name_key(name), created=created))
 
 
 # Spaces
@@ -311,7 +163,7 @@ def template_row(template: Template) -> dict[str, Any]:
     return {
         **dict(zip(_FACE, face_of(template), strict=True)),
         "id": template.id,
-        "source": _storable(template.source),
+        "source": storable(template.source),
         "quality": {name: float(value) for name, value in template.quality.items()},
         "detector": template.detector,
         "created": template.created,
@@ -354,8 +206,3 @@ def _template(row: Row[Any], space: EmbeddingSpace) -> Template:
 def read_vector(stored: bytes) -> NDArray[np.float32]:
     """Stored bytes as read-only float32, one after another."""
     return np.frombuffer(stored, _STORED).astype(np.float32, copy=False)
-
-
-def _storable(text: str) -> str:
-    r"""File names that are no valid Unicode, their odd bytes as ``\udcff``."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -21,8 +21,8 @@ from sqlalchemy import Connection, insert, select
 
 from mien.core.errors import InputError, NotFoundError, StoreError
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
-from mien.store import records
-from mien.store.names import clean_name, is_id_prefix, name_key
+from mien.store import identities, records
+from mien.store.names import ID_LENGTH, clean_name, is_id_prefix, name_key
 from mien.store.reports import Imported
 from mien.store.schema import people, pointers, templates
 
@@ -58,7 +58,7 @@ def pack(connection: Connection) -> Parcel:
     """Everything the gallery knows at this moment."""
     former = connection.execute(select(pointers.c.former_id, pointers.c.person_id))
     return Parcel(
-        people=tuple(records.read_people(connection)),
+        people=tuple(identities.read_people(connection)),
         pointers={row.former_id: row.person_id for row in former},
         templates=tuple(records.read_templates(connection)),
         calibrations=tuple(records.read_calibrations(connection)),
@@ -179,8 +179,8 @@ def _check_counts(templates: Sequence[Mapping[str, Any]], vectors: Sequence[NDAr
 
 
 def _id(text: str) -> str:
-    if len(text) != records.ID_LENGTH or not is_id_prefix(text):
-        raise InputError(f"expected an id like {records.new_id()}, got {text!r}")
+    if len(text) != ID_LENGTH or not is_id_prefix(text):
+        raise InputError(f"expected an id like {identities.new_id()}, got {text!r}")
     return text
 
 
@@ -243,10 +243,10 @@ def unpack(connection: Connection, parcel: Parcel) -> Imported:
     Raises:
         InputError: a name that abbreviates the id of somebody here.
     """
-    before = len(records.read_people(connection))
+    before = len(identities.read_people(connection))
     ids = {person.id: _settle(connection, person) for person in parcel.people}
-    after = len(records.read_people(connection))
-    known = records.living_and_former_ids(connection)
+    after = len(identities.read_people(connection))
+    known = identities.living_and_former_ids(connection)
     new_pointers = {**parcel.pointers, **{old: new for old, new in ids.items() if old != new}}
     for former_id, person_id in new_pointers.items():
         if former_id not in known:
@@ -270,7 +270,7 @@ def _settle(connection: Connection, person: Person) -> str:
         found = connection.execute(query).scalar()
         if found is not None:
             return str(found)
-    records.create_person(connection, person.id, records.free_name(connection, person.name), person.created)
+    identities.create_person(connection, person.id, identities.free_name(connection, person.name), person.created)
     return person.id
 
 

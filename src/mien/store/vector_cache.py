@@ -12,7 +12,9 @@ from sqlalchemy import Connection, func, select
 from mien.core.errors import SpaceMismatchError
 from mien.core.people import EmbeddingSpace, Person
 from mien.store.database import Database
-from mien.store.records import known_spaces, read_people, read_revision, read_vector
+from mien.store.identities import read_people
+from mien.store.ledger import read_revision
+from mien.store.records import known_spaces, read_vector
 from mien.store.schema import templates
 
 __all__ = ["VectorCache", "Vectors"]

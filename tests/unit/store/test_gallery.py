@@ -18,7 +18,7 @@ from mien.core.errors import (
     StoreReadOnlyError,
 )
 from mien.core.people import Calibration
-from mien.store import records
+from mien.store import identities, ledger
 from mien.store.gallery import open_gallery
 
 
@@ -53,7 +53,7 @@ def test_too_short_or_ambiguous_beginning_of_an_id(gallery):
     with pytest.raises(NotFoundError):
         gallery.person(person.id[:5])
     with gallery._database.writing() as connection:
-        records.create_person(connection, person.id[:-1] + "x", "Bob", gallery._clock.now())
+        identities.create_person(connection, person.id[:-1] + "x", "Bob", gallery._clock.now())
     with pytest.raises(NotFoundError, match="2 people have an id that begins with"):
         gallery.person(person.id[:8])
 
@@ -61,7 +61,7 @@ def test_too_short_or_ambiguous_beginning_of_an_id(gallery):
 def test_name_that_abbreviates_an_id_is_refused(gallery):
     """Nobody may be called like the beginning of somebody's id."""
     with gallery._database.writing() as connection:
-        records.create_person(connection, "facade00-0000-4000-8000-000000000000", "Ada", gallery._clock.now())
+        identities.create_person(connection, "facade00-0000-4000-8000-000000000000", "Ada", gallery._clock.now())
     with pytest.raises(InputError, match="abbreviates the id"):
         gallery.add("Facade", [])
     assert gallery.person("facade").name == "Ada"
@@ -215,7 +215,7 @@ def test_every_change_has_a_line_without_names(gallery):
     actions = [line.action for line in reversed(lines)]
     assert actions == ["enroll", "enroll", "rename", "merge", "remove template", "remove"]
     assert {line.actor for line in lines} == {"tester"}
-    assert lines[0].subject == records.hashed(ada.id) != ada.id
+    assert lines[0].subject == ledger.hashed(ada.id) != ada.id
     assert lines[0].at == gallery._clock.now()
     assert not any(word in repr(lines) for word in ("Ada", "Bob", "Countess", ada.id))
 

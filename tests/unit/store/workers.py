@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from tests.fakes.gallery import make_template
 
 from mien.core.errors import StoreReadOnlyError
-from mien.store import records
+from mien.store import identities
 from mien.store.gallery import open_gallery
 from mien.store.schema import people
 
@@ -27,7 +27,12 @@ def stop_in_the_middle(path: Path, ready: Connection) -> None:
     """Write much without committing, say so, and wait to be killed."""
     with open_gallery(path) as gallery, gallery._database.writing() as connection:
         rows = [
-            {"id": records.new_id(), "name": f"Half {i}", "name_key": f"half {i}" + "x" * 500, "created": _now(gallery)}
+            {
+                "id": identities.new_id(),
+                "name": f"Half {i}",
+                "name_key": f"half {i}" + "x" * 500,
+                "created": _now(gallery),
+            }
             for i in range(20_000)  # 12 MB: more than SQLite keeps in memory, so that the log holds part of it
         ]
         connection.execute(insert(people), rows)
@@ -47,7 +52,7 @@ def enroll_until_killed(path: Path, ready: Connection) -> None:
 def hold_a_reader(path: Path, ready: Connection) -> None:
     """Keep a read transaction open until told to stop."""
     with open_gallery(path) as gallery, gallery._database.reading() as connection:
-        records.read_people(connection)
+        identities.read_people(connection)
         ready.send(os.getpid())
         ready.recv()
 
