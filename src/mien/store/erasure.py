@@ -87,7 +87,7 @@ def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt
         needles = _needles(connection, person_id)
         removed = delete_person(connection, person_id)
         ledger.note(connection, ledger.Line(now, actor, "remove", person_id, removed))
-    notes = [*compact(database), *_short_names(needles)]
+    notes = [*compact(database), *_short_names(needles), *_kept_names(database, needles)]
     needles = [n for n in needles if n.kind != "name" or len(n.content) >= _SHORTEST_NAME]
     try:
         searched, traces, shredded = _look_for(database, needles)
@@ -146,6 +146,12 @@ def _windows(vector: bytes) -> Iterable[bytes]:
 def _short_names(needles: Sequence[_Needle]) -> list[str]:
     if any(n.kind == "name" and len(n.content) < _SHORTEST_NAME for n in needles):
         return ["the name is too short to be told from chance bytes; ids, photographs and vectors were searched for"]
+    return []
+
+
+def _kept_names(database: Database, needles: Sequence[_Needle]) -> list[str]:
+    if any(n.kind == "name" and _still_known(database, n) for n in needles):
+        return ["the name also stands in what belongs to others, such as the file name of a photograph; that is kept"]
     return []
 
 

@@ -116,7 +116,7 @@ class SqlGallery:
             return identities.read_people(connection)
 
     def person(self, who: str) -> Person:
-        """The person with this id, name, former id or abbreviated id (at least six characters), in this order.
+        """The person with this id, former id, name or abbreviated id (at least six characters), in this order.
 
         Raises:
             NotFoundError: naming close names.

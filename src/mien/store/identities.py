@@ -21,6 +21,7 @@ __all__ = [
     "create_person",
     "free_name",
     "id_of_name",
+    "known_id",
     "living_and_former_ids",
     "new_id",
     "person_id_of",
@@ -54,21 +55,22 @@ def id_of_name(connection: Connection, name: str) -> str | None:
     return connection.execute(select(people.c.id).where(people.c.name_key == name_key(name))).scalar()
 
 
+def known_id(connection: Connection, person_id: str, name: str) -> str | None:
+    """The id of the person with this id, this former id or this name, in this order, if there is one."""
+    living = select(people.c.id).where(people.c.id == person_id)
+    former = select(pointers.c.person_id).where(pointers.c.former_id == person_id)
+    found = connection.execute(living).scalar() or connection.execute(former).scalar()
+    return found or id_of_name(connection, name)
+
+
 def person_id_of(connection: Connection, who: str) -> str:
-    """The id of the person with this id, name, former id, or abbreviated id, in this order.
+    """The id of the person with this id, former id, name, or abbreviated id, in this order.
 
     Raises:
         NotFoundError: nobody, with the names that come close; or several people whose ids begin so.
     """
     who = storable(who)
-    by_id = select(people.c.id).where(people.c.id == who.lower())
-    by_name = select(people.c.id).where(people.c.name_key == name_key(who))
-    by_former_id = select(pointers.c.person_id).where(pointers.c.former_id == who.lower())
-    for query in (by_id, by_name, by_former_id):
-        found = connection.execute(query).scalar()
-        if found is not None:
-            return str(found)
-    return _person_id_of_prefix(connection, who)
+    return known_id(connection, who.lower(), who) or _person_id_of_prefix(connection, who)
 
 
 def _person_id_of_prefix(connection: Connection, who: str) -> str:

@@ -36,10 +36,10 @@ def clean_name(name: str) -> str:
     """
     for character in name:
         if unicodedata.category(character) in _UNPRINTABLE and character not in _JOINERS:
-            raise InputError(f"the name {name!a} has the character {character!a}; give it without control characters")
+            raise InputError(f"the name {name!r} has the character {character!r}; give it without control characters")
     name = " ".join(unicodedata.normalize("NFC", name).split())
     if not any(unicodedata.category(character)[0] in "LNPS" for character in name):
-        raise InputError(f"the name {name!a} is empty; give at least one letter, digit or sign")
+        raise InputError(f"the name {name!r} is empty; give at least one letter, digit or sign")
     if len(name) > LONGEST_NAME:
         raise InputError(f"the name {name[:20]}… has {len(name)} characters; give at most {LONGEST_NAME}")
     if len(name) == ID_LENGTH and is_id_prefix(name):

@@ -22,9 +22,9 @@ from sqlalchemy import Connection, insert, select
 from mien.core.errors import InputError, NotFoundError, StoreError
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.store import identities, records
-from mien.store.names import ID_LENGTH, clean_name, is_id_prefix, name_key
+from mien.store.names import ID_LENGTH, clean_name, is_id_prefix
 from mien.store.reports import Imported
-from mien.store.schema import people, pointers, templates
+from mien.store.schema import pointers, templates
 
 __all__ = ["Parcel", "pack", "read_parcel", "unpack", "write_parcel"]
 
@@ -262,14 +262,9 @@ def unpack(connection: Connection, parcel: Parcel) -> Imported:
 
 def _settle(connection: Connection, person: Person) -> str:
     """The id under which the person lives here, after creating them if need be."""
-    for query in (
-        select(people.c.id).where(people.c.id == person.id),
-        select(pointers.c.person_id).where(pointers.c.former_id == person.id),
-        select(people.c.id).where(people.c.name_key == name_key(person.name)),
-    ):
-        found = connection.execute(query).scalar()
-        if found is not None:
-            return str(found)
+    known = identities.known_id(connection, person.id, person.name)
+    if known is not None:
+        return known
     identities.create_person(connection, person.id, identities.free_name(connection, person.name), person.created)
     return person.id
 

@@ -106,6 +106,7 @@ def test_what_others_share_is_no_trace(gallery):
     gallery.add("Ada Lovelace junior", [make_template(1, **shared), make_template(2, **shared)])
     receipt = gallery.remove("Ada Lovelace")
     assert receipt.verified
+    assert "belongs to others" in receipt.notes[0]
     assert gallery.person("Ada Lovelace junior").templates == 2
 
 
