@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= auto
 
-.PHONY: help demo test check lint format bench clean
+.PHONY: help demo test check lint format docs clean
 
 help:
 	@grep '^# make' Makefile | cut -c3-
@@ -47,3 +47,6 @@ check: lint test
 
 clean:
 	rm -rf $(VENV) .cache out build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+docs: $(VENV)/.test
+	$(BIN)/typer src/mien/doors/cli/app.py utils docs --name mien --output docs/reference/cli.md

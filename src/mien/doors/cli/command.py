@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mien.core.errors import InputError, MienError, SettingError
+from mien.core.errors import MienError, SettingError
 from mien.doors.cli.output import Output
 
 if TYPE_CHECKING:
     from mien.wiring.bootstrap import House
 
 __all__ = ["DETECTING", "GATE", "NAMING", "Exit", "Session", "command"]
+
+
+Item = TypeVar("Item")
 
 
 class Exit(IntEnum):
@@ -39,6 +45,31 @@ class Session:
     out: Output
     given: dict[str, Any] = field(default_factory=dict)
     failed: int = 0
+    interrupted: bool = False
+    _looping: bool = False
+
+    def close(self) -> None:
+        """Close what the command opened."""
+        if "house" in self.__dict__:
+            self.house.close()
+
+    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items of a long run; Ctrl-C ends it after the one at hand, so that what was done is kept and printed."""
+        self._looping = True
+        try:
+            for item in items:
+                if self.interrupted:
+                    return
+                yield item
+        finally:
+            self._looping = False
+
+    def on_interrupt(self, *_: object) -> None:
+        """What Ctrl-C does: the first in a long run asks it to end, any other breaks off."""
+        if not self._looping or self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+        self.out.note("stopping after this one; Ctrl-C again breaks off")
 
     @functools.cached_property
     def house(self) -> House:
@@ -68,7 +99,7 @@ class Setting:
         flag = f"--{self.name.replace('_', '-')}"
         declared = f"{flag}/--no-{flag[2:]}" if self.type is bool else flag
         option = typer.Option(declared, help=self.help, rich_help_panel=self.panel, show_default=False)
-        annotation = Annotated[self.type | None, option]
+        annotation = Annotated[self.type | None, option]  # type: ignore[name-defined]  # made at run time
         return inspect.Parameter(self.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
@@ -164,7 +195,8 @@ def _format(as_json: bool, as_csv: bool) -> Any:
 def _guarded(function: Callable[..., int | None], session: Session, values: dict[str, Any]) -> int:
     """Run a command; every known error becomes one line and an exit code."""
     try:
-        code = function(session, **values)
+        with _interrupts(session):
+            code = function(session, **values)
     except SettingError as error:
         session.out.problem(f"mien: {error}")
         return Exit.USAGE
@@ -172,6 +204,10 @@ def _guarded(function: Callable[..., int | None], session: Session, values: dict
         session.out.problem(f"mien: {error}")
         return Exit.FAILED
     except KeyboardInterrupt:
+        session.interrupted = True
+    finally:
+        session.close()
+    if session.interrupted:
         session.out.problem("mien: interrupted; what was done stays")
         return Exit.INTERRUPTED
     if code is not None:
@@ -179,6 +215,14 @@ def _guarded(function: Callable[..., int | None], session: Session, values: dict
     return Exit.SOME_FAILED if session.failed else Exit.OK
 
 
-def refuse(message: str) -> InputError:
-    """An error about what was typed."""
-    return InputError(message)
+@contextmanager
+def _interrupts(session: Session) -> Iterator[None]:
+    """Ctrl-C goes to the session while a command runs (signals reach the main thread only)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, session.on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -98,7 +98,8 @@ def _explain(
     trace = explainer.explain(picture.pixels).scaled(1 / picture.scale)
     entry["trace"] = trace.to_dict()
     if place is not None:
-        reason = explainer.explain_region(picture.pixels, tuple(v * picture.scale for v in place))
+        x1, y1, x2, y2 = (v * picture.scale for v in place)
+        reason = explainer.explain_region(picture.pixels, (x1, y1, x2, y2))
         entry["region"] = {"box": list(place), **reason.to_dict()}
     return trace
 
@@ -116,8 +117,8 @@ def _tell(session: Session, data: list[dict[str, Any]]) -> None:
         session.out.text("  windows let through: " + ", ".join(f"{k} {v}" for k, v in trace["counts"].items()))
         for candidate in trace["candidates"]:
             reason = candidate["reason"]
-            if reason is None or candidate["stage"] == "pnet":
-                continue  # thousands of windows end at the first stage; the picture and --json show them
+            if reason is None or candidate["stage"] == "pnet" or candidate["absorbed_by"] is not None:
+                continue  # thousands end at the first stage or give way to a better one: --draw and --json show them
             x1, y1, x2, y2 = candidate["box_xyxy"]
             setting = f" ({reason['setting']})" if reason["setting"] else ""
             session.out.text(f"  {x1:.0f},{y1:.0f} {x2 - x1:.0f}×{y2 - y1:.0f}: {reason['words']}{setting}")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 __all__ = ["Output"]
 
@@ -70,24 +73,30 @@ class Output:
         self._notes.print(f"[red]{escape(_writable(line))}[/red]")
 
     @contextmanager
-    def progress(self, what: str, total: int | None = None) -> Iterator[Any]:
-        """A bar on a terminal; yields a function to call after each item (with how many, default 1)."""
-        if self.quiet or not self._notes.is_terminal or (total is not None and total < 2):
-            yield lambda count=1: None  # noqa: ARG005 - the same call as below
+    def steps(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar per stage on a terminal; yields a function to call with stage, items done and items in all."""
+        if self.quiet or not self._notes.is_terminal:
+            yield lambda _stage, _index, _total: None
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._notes, transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda count=1: bar.advance(task, count)
+            tasks: dict[str, TaskID] = {}
 
-    def track(self, items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+            def at(stage: str, index: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(stage, total=total)
+                bar.update(tasks[stage], completed=index, total=total)
+
+            yield at
+
+    def track(self, items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
         """The items, with a bar on a terminal."""
-        with self.progress(what, total) as advance:
-            for item in items:
+        with self.steps() as at:
+            for index, item in enumerate(items, 1):
                 yield item
-                advance()
+                at(what, index, total)
 
 
 def _print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

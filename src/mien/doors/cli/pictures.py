@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.core.errors import ImageError, InputError, MienError
+from mien.core.errors import InputError, MienError
 from mien.doors.cli.command import Session
 
 if TYPE_CHECKING:
@@ -47,26 +47,19 @@ def readable(
     def read(path: Path) -> Picture | MienError:
         try:
             return session.house.read(path, chip=chip)
-        except ImageError as error:
-            return error
         except MienError as error:
             return error
 
     # One picture ahead: the next is decoded while the last is searched.
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="mien-read") as reader,
-        session.out.progress(what, len(paths)) as step,
-    ):
-        ahead = reader.submit(read, paths[0])
-        for i, path in enumerate(paths):
-            picture = ahead.result()
-            if i + 1 < len(paths):
-                ahead = reader.submit(read, paths[i + 1])
+    with ThreadPoolExecutor(1, thread_name_prefix="mien-read") as reader:
+        ahead = reader.submit(read, paths[0]) if paths else None
+        for i, path in enumerate(session.each(session.out.track(paths, what, len(paths))), 1):
+            picture = ahead.result() if ahead else None
+            ahead = reader.submit(read, paths[i]) if i < len(paths) else None
             if isinstance(picture, MienError):
                 session.fail(f"mien: {picture}")
-            else:
+            elif picture is not None:
                 yield path, picture
-            step()
 
 
 def drawn_path(folder: Path, path: Path, taken: set[Path]) -> Path:
