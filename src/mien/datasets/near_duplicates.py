@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 __all__ = ["MAX_DISTANCE", "groups", "near_duplicate_pairs", "video_of"]
 
 MAX_DISTANCE = 8
-"""Bits of 64 in which the perceptual hashes of two copies may differ: scaled, recompressed and brightened copies of the
-test photographs stay within it, mirrored and other ones are beyond 16."""
+"""Bits of 64 in which the perceptual hashes of two copies may differ.
+
+Measured on LFW: of the 4.7 million pairs of 3,074 different photographs 20 are as near (half of them of one person and
+one event); of 300 photographs' copies that were halved, blurred, turned grey, brightened or saved with JPEG quality 30
+all are, of copies cropped by 3 % at each side 79 in 100. Cropped copies beyond that need a comparison of faces."""
 
 _FRAME = re.compile(r"^(?P<video>.*?)[ _.-]*(?:frame[ _.-]*\d+|@\d+(?:\.\d+)?s)$", re.IGNORECASE)
 

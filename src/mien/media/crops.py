@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,8 @@ def align(image: Pixels, landmarks: Floats, template: Floats, size: int) -> Pixe
     """Chips in which each face's five landmarks lie as near as can be on ``template``; black outside the picture.
 
     The transform is the least-squares rotation, scale and shift (Umeyama 1991), with pixel centres at whole numbers in
-    picture and template alike, as insightface's ``face_align`` and dlib's chips have it. A face more than twice as large as its
-    chip is shrunk by area averaging first: bilinear sampling alone would alias.
+    picture and template alike, as insightface's ``face_align`` and dlib's chips have it. A face half again as large as
+    its chip, or larger, is averaged down first: bilinear sampling alone would alias.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
@@ -32,11 +34,7 @@ def align(image: Pixels, landmarks: Floats, template: Floats, size: int) -> Pixe
     Returns:
         ``(n, size, size, 3)`` uint8.
     """
-    check_image(image)
-    chips = np.zeros((len(landmarks), size, size, 3), np.uint8)
-    for chip, matrix in zip(chips, similarity_transform(landmarks, template), strict=True):
-        _warp(image, matrix, chip)
-    return chips
+    return _warped(check_image(image), similarity_transform(landmarks, template), size)
 
 
 def crop_boxes(image: Pixels, boxes: Floats, *, size: int, margin: int = 0) -> Pixels:
@@ -80,50 +78,74 @@ def crop_context(image: Pixels, boxes: Floats, *, size: int, context: float) -> 
     The square has the side of the longer side and the same centre: nothing is stretched (liveness networks and region
     classifiers are fed so; 1.7 means 2.7 times the box).
     """
-    check_image(image)
     grown = enlarge(boxes, context)
     side = (grown[:, 2:] - grown[:, :2]).max(axis=1, initial=1.0)
     corner = (grown[:, :2] + grown[:, 2:] - side[:, None]) / 2
-    chips = np.zeros((len(boxes), size, size, 3), np.uint8)
-    for chip, scale, (x, y) in zip(chips, size / side, corner, strict=True):
-        half = (scale - 1) / 2  # from pixel edges, as boxes count, to pixel centres, as cv2 counts
-        _warp(image, np.array([[scale, 0, half - x * scale], [0, scale, half - y * scale]], np.float32), chip)
+    return _warped(check_image(image), _box_matrices(corner, corner + side[:, None], size), size)
+
+
+def _box_matrices(low: NDArray[Any], high: NDArray[Any], size: int) -> NDArray[np.float64]:
+    """Matrices ``(n, 2, 3)`` that lay boxes (corners x, y ``(n, 2)``) on a chip: from pixel edges to pixel centres."""
+    scale = size / (high.astype(np.float64) - low)
+    matrices = np.zeros((len(low), 2, 3))
+    matrices[:, [0, 1], [0, 1]] = scale
+    matrices[:, :, 2] = (scale - 1) / 2 - low * scale
+    return matrices
+
+
+def _warped(image: Pixels, matrices: NDArray[np.floating], size: int) -> Pixels:
+    """Chips of ``image`` through ``matrices`` ``(n, 2, 3)`` (pixel centres at whole numbers), black outside.
+
+    Each reads only the part of the picture that it shows. What shrinks to less than two thirds is first averaged down by
+    a whole number of pixels, so that bilinear sampling neither aliases nor skips pixels.
+    """
+    chips = np.zeros((len(matrices), size, size, 3), np.uint8)
+    linear, shift = matrices[:, :, :2].astype(np.float64), matrices[:, :, 2].astype(np.float64)
+    steps, low, high = _parts(linear, shift, size, np.array(image.shape[1::-1]))
+    start = low + (steps - 1) / 2  # where the centre of the first averaged pixel lies
+    shift = shift + np.einsum("nij,nj->ni", linear, start)
+    inner = np.concatenate([linear * steps[:, None, :], shift[:, :, None]], axis=2)
+    for chip, matrix, (x1, y1), (x2, y2), step in zip(
+        chips, inner, low.tolist(), high.tolist(), steps.tolist(), strict=True
+    ):
+        if x1 < x2 and y1 < y2:
+            part = _averaged(image[y1:y2, x1:x2], *step)
+            cv2.warpAffine(part, matrix, (size, size), dst=chip, flags=cv2.INTER_LINEAR)
     return chips
 
 
-def _warp(image: Pixels, matrix: Floats, chip: Pixels) -> None:
-    """Fill ``chip`` through ``matrix`` ``(2, 3)`` (pixel centres at whole numbers), reading only what it shows."""
-    size = chip.shape[0]
-    part, corner = _part(image, matrix, size)
-    if part.size == 0:
-        return
-    linear, shift = matrix[:, :2].astype(np.float64), matrix[:, 2].astype(np.float64)
-    part, factor = _shrunk(part, float(np.hypot(linear[0, 0], linear[1, 0])))
-    shift = shift + linear @ (corner + (factor - 1) / 2)  # where the centre of the part's first pixel lies
-    cv2.warpAffine(part, np.column_stack([linear * factor, shift]), (size, size), dst=chip, flags=cv2.INTER_LINEAR)
+def _parts(
+    linear: NDArray[np.float64], shift: NDArray[np.float64], size: int, limit: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """For each chip: pixels to average per axis, and the corners of the part of the picture it shows, two pixels more.
 
-
-def _part(image: Pixels, matrix: Floats, size: int) -> tuple[Pixels, NDArray[np.float64]]:
-    """The piece of ``image`` that a chip of ``size`` shows (two pixels more at each side), and its corner x, y."""
-    linear, shift = matrix[:, :2].astype(np.float64), matrix[:, 2].astype(np.float64)
-    if abs(np.linalg.det(linear)) < 1e-12:  # all landmarks in one place
-        return image[:0], np.zeros(2)
+    All ``(n, 2)``, x first. A matrix without extent (all landmarks in one place) shows nothing: an empty part.
+    """
+    a, b, c, d = (linear[:, i, j] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    area = a * d - b * c
+    flat = np.abs(area) < 1e-12
+    inverse = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2) / np.where(flat, 1, area)[:, None, None]
     ends = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
-    seen = (ends - shift) @ np.linalg.inv(linear).T
-    limit = np.array([image.shape[1], image.shape[0]])
-    low = np.clip(np.floor(seen.min(axis=0)) - 2, 0, limit).astype(int)
-    high = np.clip(np.ceil(seen.max(axis=0)) + 2, 0, limit).astype(int)
-    return image[low[1] : high[1], low[0] : high[0]], low.astype(np.float64)
+    seen = np.einsum("nij,nkj->nki", inverse, ends - shift[:, None, :])  # (n, 4, 2)
+    scale = np.hypot(linear[:, 0], linear[:, 1])  # (n, 2) chip pixels per pixel of the picture
+    steps = np.clip(np.round(1 / np.maximum(scale, 1e-6)), 1, limit).astype(np.intp)
+    low = np.clip(np.floor(seen.min(axis=1)) - 2, 0, limit).astype(np.intp)
+    high = np.clip(np.ceil(seen.max(axis=1)) + 2, 0, limit).astype(np.intp)
+    high = np.minimum(high + (low - high) % steps, limit)  # whole steps where the picture allows
+    return steps, low, np.where(flat[:, None], low, high)
 
 
-def _shrunk(part: Pixels, scale: float) -> tuple[Pixels, NDArray[np.float64]]:
-    """``part`` averaged down so that what is left to the warp is less than a halving; and its true factors x, y."""
-    steps = int(1 / scale)
-    if steps < 2:
-        return part, np.ones(2)
+def _averaged(part: Pixels, step_x: int, step_y: int) -> Pixels:
+    """``part`` made smaller by whole numbers; at the picture's edge its last pixels are repeated to fill a step."""
+    if step_x == step_y == 1:
+        return part
     height, width = part.shape[:2]
-    to = max(1, round(width / steps)), max(1, round(height / steps))
-    return cv2.resize(part, to, interpolation=cv2.INTER_AREA), np.array([width / to[0], height / to[1]])
+    more_x, more_y = -width % step_x, -height % step_y
+    if more_x or more_y:
+        part = cv2.copyMakeBorder(part, 0, more_y, 0, more_x, cv2.BORDER_REPLICATE)
+    to = part.shape[1] // step_x, part.shape[0] // step_y
+    averaged: Pixels = cv2.resize(part, to, interpolation=cv2.INTER_AREA)
+    return averaged
 
 
 def _clipped(image: Pixels, boxes: Floats) -> NDArray[np.intp]:
@@ -135,10 +157,13 @@ def _clipped(image: Pixels, boxes: Floats) -> NDArray[np.intp]:
 
 
 def _resized(image: Pixels, boxes: NDArray[np.intp], size: int) -> Pixels:
+    """Boxes inside the picture scaled to squares: averaged where they shrink, bilinear where they grow."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    large = (sides >= 2 * size).any(axis=1) & (sides >= size).all(axis=1)
     chips = np.zeros((len(boxes), size, size, 3), np.uint8)
-    for chip, (x1, y1, x2, y2) in zip(chips, boxes, strict=True):
-        shrinks = x2 - x1 > size or y2 - y1 > size
-        cv2.resize(
-            image[y1:y2, x1:x2], (size, size), dst=chip, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+    chips[large] = _warped(image, _box_matrices(boxes[large, :2], boxes[large, 2:], size), size)
+    for i in np.flatnonzero(~large).tolist():
+        x1, y1, x2, y2 = boxes[i].tolist()
+        how = cv2.INTER_AREA if (sides[i] > size).any() else cv2.INTER_LINEAR
+        cv2.resize(image[y1:y2, x1:x2], (size, size), dst=chips[i], interpolation=how)
     return chips
