@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-
 from tests.e2e.conftest import home, mien, photo  # noqa: F401 - fixtures
 
 

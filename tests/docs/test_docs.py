@@ -25,7 +25,7 @@ def test_the_readmes_python_runs_from_top_to_bottom(home, photo, capsys):
     assert len(blocks) == TIMES_SHOWN
     names: dict = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own README
+        exec(compile(block, "README.md", "exec"), names)
     names["recognizer"].gallery.close()
     assert "Ada" in capsys.readouterr().out
     assert (home / "party-boxes.jpg").is_file()

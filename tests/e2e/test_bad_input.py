@@ -92,7 +92,7 @@ def test_a_file_that_is_no_gallery_is_refused_untouched(mien, home):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write and read everything")
 def test_a_read_only_gallery_can_be_read_and_says_why_it_cannot_be_written(mien, photo, home):
-    """who works on it; enroll says that it is read-only."""
+    """Who works on it; enroll says that it is read-only."""
     mien("enroll", "Ada", photo("a.png"))
     (home / "data" / "mien.db").chmod(0o444)
     (home / "data").chmod(0o555)

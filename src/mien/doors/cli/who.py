@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def who(
     session: Session,
     paths: Paths,
-    top: Annotated[int, typer.Option(min=1, help="How many candidates each answer carries.")] = 3,
+    top: Annotated[int | None, typer.Option(min=1, help="How many candidates each answer carries (3).")] = None,
     draw: Draw = None,
 ) -> None:
     """Say who is in photographs: a name, ambiguous, or unknown."""
@@ -44,7 +44,7 @@ def who(
         rows += named_rows(shown(path), faces)
         if draw is not None:
             draw_named(drawn_path(draw, path, taken), picture, faces)
-    columns = COLUMNS if session.out.format == "table" and top == 3 else FULL_COLUMNS
+    columns = COLUMNS if session.out.format == "table" and top is None else FULL_COLUMNS
     named = sum(row["decision"] == "match" for row in rows)
     title = f"{len(rows)} faces in {len(data)} pictures, {named} named"
     session.out.table(title, rows, columns=columns, data=data)
