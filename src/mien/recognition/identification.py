@@ -159,7 +159,7 @@ class CosineIdentifier:
         order = [int(c) for c in np.argsort(-cosine, kind="stable")[: self.options.top + len(pairs or ()) + 1]]
         taken = {column: other for other, column in pairs or () if other != row}
         free = [c for c in order if c not in taken]
-        nearer = [c for c in order if c in taken and (not free or cosine[c] > cosine[free[0]])]
+        nearer = [c for c in order if c in taken and cosine[c] >= max(threshold, cosine[free[0]] if free else -1.0)]
         reasons = tuple(_taken(scores, row, c, taken[c]) for c in nearer)
         candidates = tuple(scores.contender(row, c) for c in order[: self.options.top])
         margin = float(cosine[free[0]] - cosine[free[1]]) if len(free) > 1 else None
