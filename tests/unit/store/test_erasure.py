@@ -171,3 +171,20 @@ def test_search_sees_across_chunks(tmp_path, monkeypatch):
     file.write_bytes(b"\0" * (32 * 2**20 - 3) + b"needle" + b"\0" * 100)
     ((path, size, found),) = search([file, tmp_path / "absent"], [b"needle", b"haystack"])
     assert (path, size, found) == (str(file), 32 * 2**20 + 103, [0])
+
+
+def test_small_changes_leave_nothing_either(path):
+    """A former name, a removed face and a face dropped by a merge are overwritten once the gallery is closed."""
+    with open_gallery(path) as gallery:
+        gallery.add("Former name", [make_template(1), make_template(2)])
+        gallery.add("Double of her", [make_template(2), make_template(3)])
+        gone = [gallery.templates("Former name")[0], gallery.templates("Double of her")[0]]
+        gallery.rename("Former name", "Ada Lovelace")
+        gallery.remove_template(gone[0].id)
+        gallery.merge("Ada Lovelace", "Double of her")
+    content = content_of(path.parent)
+    assert b"Ada Lovelace" in content
+    assert make_template(3).embedding.tobytes() in content
+    for secret in (b"Former name", b"former name", b"Double of her", gone[0].id.encode(), gone[1].id.encode()):
+        assert secret not in content
+    assert gone[0].embedding.tobytes() not in content

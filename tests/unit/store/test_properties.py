@@ -30,7 +30,7 @@ templates = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(templates, max_size=4))
 def test_round_trip(given_templates):
     """Any templates come back as they were, from the gallery and through an export into another one."""
