@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,6 +157,12 @@ def test_subject_states_detector_options_and_space():
     assert subject["detector_options"] == {"min_face": 20}
     assert subject["space"] == SPACE.id
     assert subject["weights"] == "00"
+
+
+def test_options_of_a_wrapped_detector_are_stated():
+    """A detector around a detector must not hide with which options the faces are searched."""
+    wrapped = SimpleNamespace(name="fake", inner=FakeDetector())
+    assert subject_of(wrapped)["detector_options"] == {"min_face": 20}
 
 
 class TestCalibration:
