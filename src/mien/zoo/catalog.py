@@ -91,9 +91,12 @@ class Alignment:
     margin: int = 0
     template: str = ""
 
+    def __str__(self) -> str:
+        return f"box+{self.margin}" if self.kind == "box" else self.template
+
     def describe(self, size: int) -> str:
-        """E.g. ``"box+32@160"`` or ``"dlib-150@150"``."""
-        return f"box+{self.margin}@{size}" if self.kind == "box" else f"{self.template}@{size}"
+        """With the side of the chip, e.g. ``"box+32@160"`` or ``"dlib-150@150"``."""
+        return f"{self}@{size}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,6 +320,11 @@ def _fetch(source: Source, part: Path) -> None:
         raise WeightsError(
             f"{source.url} could not be fetched: {error}; try again, it goes on where it stopped"
         ) from error
+    have = part.stat().st_size
+    if have < source.size:
+        raise WeightsError(
+            f"{source.url} broke off after {have} of {source.size} bytes; try again, it goes on from there"
+        )
 
 
 # Files

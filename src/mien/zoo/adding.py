@@ -1,0 +1,146 @@
+"""Takes in weights that a user brings: an ONNX file or a frozen FaceNet graph becomes ONNX and a record beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+
+from mien.core.errors import DuplicateError, InputError, WeightsError
+from mien.zoo.catalog import Alignment, Kind, Preprocessing, Source, WeightRecord, record_to_toml
+from mien.zoo.convert.facenet import convert_facenet
+from mien.zoo.weights import write_atomically
+
+__all__ = ["AddOptions", "add"]
+
+
+@dataclass(frozen=True, slots=True)
+class AddOptions:
+    """What a file cannot say about itself; the defaults are FaceNet's.
+
+    Args:
+        name: what the weights shall be called; the file's name without suffix if empty.
+        kind: ``"detector"``, ``"embedder"`` or ``"classifier"``.
+        size: side of the chips where the file leaves it open, pixels.
+        mean: subtracted from each pixel, per channel.
+        scale: what the difference is divided by.
+        channels: ``"rgb"`` or ``"bgr"``.
+        alignment: how chips are cut.
+        flip: average a chip and its mirror image.
+        licence: shown wherever the weights are listed.
+        replace: overwrite weights of the same name.
+    """
+
+    name: str = ""
+    kind: Kind = "embedder"
+    size: int = 160
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    scale: float = 128.0
+    channels: Literal["rgb", "bgr"] = "rgb"
+    alignment: Alignment = field(default_factory=lambda: Alignment("box", margin=32))
+    flip: bool = False
+    licence: str = "unknown: brought by the user"
+    replace: bool = False
+
+
+def add(path: Path, models: Path, options: AddOptions | None = None) -> WeightRecord:
+    """Puts the weights of ``path`` into the models folder as ``NAME.onnx`` with the record ``NAME.toml``.
+
+    Args:
+        path: ``FILE.onnx``, or ``FILE.pb``: a frozen FaceNet graph, which is converted.
+        models: the models folder; made if need be.
+        options: what the file does not say about itself.
+
+    Returns:
+        The record, as the catalog will read it from now on.
+
+    Raises:
+        InputError: a file of another kind, or a name that cannot be a file's.
+        DuplicateError: the name is taken.
+        WeightsError: a file that cannot be read, or does not take batches of pictures.
+    """
+    options = options or AddOptions()
+    name = options.name or path.stem
+    _check_name(name, models, replace=options.replace)
+    data = _read(path, options.size)
+    size, layout, dimensions = _inspect(data, path, options)
+    record = WeightRecord(
+        name=name,
+        kind=options.kind,
+        format="onnx",
+        title=f"{path.name}, brought by the user",
+        licence=options.licence,
+        roles=(options.kind,),
+        sources=(Source(options.kind, f"{name}.onnx", hashlib.sha256(data).hexdigest(), len(data)),),
+        dimensions=dimensions if options.kind == "embedder" else 0,
+        flip=options.flip,
+        preprocessing=Preprocessing(size, options.mean, options.scale, options.channels, layout),
+        alignment=options.alignment,
+        folder=models,
+    )
+    write_atomically(models / f"{name}.onnx", data)
+    write_atomically(models / f"{name}.toml", record_to_toml(record).encode())
+    return record
+
+
+def _check_name(name: str, models: Path, *, replace: bool) -> None:
+    if not name or name != Path(name).name or name.startswith("."):
+        raise InputError(f"{name!r} cannot be a name of weights: it becomes a file name; use letters, digits and -")
+    if not replace and (models / f"{name}.toml").exists():
+        raise DuplicateError(f"weights called {name!r} are in {models} already; choose another name or replace them")
+
+
+def _read(path: Path, size: int) -> bytes:
+    """The file as ONNX."""
+    if path.suffix not in {".onnx", ".pb"}:
+        raise InputError(
+            f"{path.name}: expected FILE.onnx or FILE.pb (a frozen FaceNet graph), got {path.suffix or 'no suffix'}"
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    return convert_facenet(data, size=size) if path.suffix == ".pb" else data
+
+
+def _inspect(data: bytes, path: Path, options: AddOptions) -> tuple[int, Literal["nchw", "nhwc"], int]:
+    """Chip size, layout and length of the output, as the model's shapes say."""
+    try:
+        onnx.checker.check_model(data)
+    except (ValueError, onnx.checker.ValidationError) as error:
+        raise WeightsError(f"{path} is no ONNX model: {str(error).splitlines()[0]}") from error
+    graph = onnx.load_from_string(data).graph
+    constants = {constant.name for constant in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    shape = _shape(inputs[0]) if len(inputs) == 1 else []
+    if len(shape) != 4 or 3 not in {shape[1], shape[3]}:
+        raise WeightsError(
+            f"{path.name} should take one batch of pictures (n, 3, h, w) or (n, h, w, 3), its input is {shape}"
+        )
+    layout: Literal["nchw", "nhwc"] = "nchw" if shape[1] == 3 else "nhwc"
+    height, width = shape[2:] if layout == "nchw" else shape[1:3]
+    if height != width:
+        raise WeightsError(f"{path.name} should take square pictures, its input is {width} × {height}")
+    if shape[0] == 1:
+        raise WeightsError(
+            f"{path.name} takes one picture at a time; export it with a free batch size (first dimension)"
+        )
+    return height or options.size, layout, _width(graph, path, options)
+
+
+def _width(graph: Any, path: Path, options: AddOptions) -> int:
+    """Length of a vector; of interest for embedders only."""
+    shape = _shape(graph.output[0])
+    if options.kind != "embedder":
+        return 0
+    if len(shape) != 2 or not shape[1]:
+        raise WeightsError(f"{path.name} should give one vector per picture (n, d), its first output is {shape}")
+    return shape[1]
+
+
+def _shape(value: Any) -> list[int]:
+    """Its dimensions, 0 where any size will do."""
+    return [dim.dim_value for dim in value.type.tensor_type.shape.dim]

@@ -1,0 +1,87 @@
+"""A user's own weights become a record beside an ONNX file."""
+
+import numpy as np
+import pytest
+from tests.unit.zoo.tensorflow_graph import training_graph
+
+from mien.core.errors import DuplicateError, InputError, WeightsError
+from mien.zoo.adding import AddOptions, add
+from mien.zoo.catalog import Catalog
+from mien.zoo.convert.graph import Graph
+from mien.zoo.weights import ensure
+
+
+def model(shape, width=4):
+    """An ONNX model that averages pictures of ``shape`` and gives ``width`` numbers."""
+    graph = Graph()
+    channels = 3
+    pixels = "pixels"
+    if shape[3] == 3:
+        pixels = graph.add("Transpose", "pixels", perm=[0, 3, 1, 2])
+    flat = graph.add("Flatten", graph.add("GlobalAveragePool", pixels), axis=1)
+    weights = graph.constant(np.ones((width, channels)))
+    out = graph.add("Gemm", flat, weights, graph.constant(np.zeros(width)), transB=1)
+    return graph.to_onnx("mean", {"pixels": shape}, {out: ("n", width)})
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "layout"),
+    [(("n", 3, 112, 112), 112, "nchw"), (("n", 96, 96, 3), 96, "nhwc"), (("n", 3, "h", "w"), 160, "nchw")],
+)
+def test_an_onnx_file_is_taken_in(tmp_path, shape, size, layout):
+    """Size, layout and length of the vectors are read off the file; the catalog finds it from then on."""
+    (tmp_path / "brought.onnx").write_bytes(model(shape))
+    models = tmp_path / "models"
+    record = add(tmp_path / "brought.onnx", models, AddOptions(name="mine"))
+    assert (record.preprocessing.size, record.preprocessing.layout, record.dimensions) == (size, layout, 4)
+    found = Catalog(models).get("mine")
+    assert found == record
+    assert ensure(found, cache=tmp_path, models=models)["embedder"].read_bytes() == model(shape)
+
+
+def test_a_frozen_graph_is_converted(tmp_path):
+    """A FaceNet graph as training leaves it, phase_train and all, becomes ONNX; the file names it."""
+    (tmp_path / "small.pb").write_bytes(training_graph(np.random.default_rng(2))[0])
+    record = add(tmp_path / "small.pb", tmp_path / "models", AddOptions(size=8))
+    assert record.name == "small"
+    assert (record.preprocessing.size, record.dimensions) == (8, 6)
+    assert (tmp_path / "models" / "small.onnx").is_file()
+
+
+def test_a_name_is_not_taken_twice(tmp_path):
+    """Weights are replaced only when asked to."""
+    (tmp_path / "a.onnx").write_bytes(model(("n", 3, 8, 8)))
+    add(tmp_path / "a.onnx", tmp_path)
+    with pytest.raises(DuplicateError, match="'a'"):
+        add(tmp_path / "a.onnx", tmp_path)
+    add(tmp_path / "a.onnx", tmp_path, AddOptions(replace=True))
+
+
+@pytest.mark.parametrize("name", ["../a", ".hidden", "a/b"])
+def test_a_name_stays_in_its_folder(tmp_path, name):
+    """A name cannot lead out of the models folder."""
+    (tmp_path / "a.onnx").write_bytes(model(("n", 3, 8, 8)))
+    with pytest.raises(InputError, match="name"):
+        add(tmp_path / "a.onnx", tmp_path / "models", AddOptions(name=name))
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [((1, 3, 8, 8), "one picture at a time"), (("n", 3, 8, 9), "square"), (("n", 8, 8, 1), "batch of pictures")],
+)
+def test_networks_that_do_not_fit_are_refused(tmp_path, shape, why):
+    """A network that cannot be fed is refused, naming its input."""
+    graph = Graph()
+    out = graph.add("Flatten", "pixels", axis=1)
+    (tmp_path / "a.onnx").write_bytes(graph.to_onnx("flat", {"pixels": shape}, {out: ("n", "d")}))
+    with pytest.raises(WeightsError, match=why):
+        add(tmp_path / "a.onnx", tmp_path / "models")
+
+
+def test_rubbish_is_refused(tmp_path):
+    """A file that is no ONNX model, no known kind, or not there is refused in one line."""
+    (tmp_path / "a.onnx").write_bytes(b"rubbish")
+    (tmp_path / "a.h5").write_bytes(b"rubbish")
+    for name, error in (("a.onnx", WeightsError), ("a.h5", InputError), ("absent.onnx", WeightsError)):
+        with pytest.raises(error, match="a"):
+            add(tmp_path / name, tmp_path / "models")
