@@ -49,4 +49,4 @@ clean:
 	rm -rf $(VENV) .cache out build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 docs: $(VENV)/.test
-	$(BIN)/typer src/mien/doors/cli/app.py utils docs --name mien --output docs/reference/cli.md
+	$(BIN)/python docs/reference/make.py

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.errors import MienError, StoreError
+from mien.core.errors import MienError, SettingError, StoreError
 from mien.doors.cli.command import NAMING, Exit, Session, command
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
-    from mien.zoo.catalog import WeightRecord
+    from mien.zoo.catalog import Alignment, WeightRecord
 
 __all__ = ["register"]
 
@@ -117,22 +117,56 @@ def export(
 def add(
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="FILE.onnx, or a FaceNet frozen graph FILE.pb.")],
-    name: Annotated[str | None, typer.Option(help="What to call it; the file's name if left out.")] = None,
-    licence: Annotated[str, typer.Option(help="Its licence, for the record.")] = "unknown",
+    name: Annotated[str, typer.Option(help="What to call it; the file's name if left out.")] = "",
+    align: Annotated[
+        str, typer.Option(help="How faces are cut: box+32 (box and margin), arcface-112 or dlib-150 (landmarks).")
+    ] = "box+32",
+    size: Annotated[int, typer.Option(min=16, help="Side of a face where the file leaves it open, pixels.")] = 160,
+    mean: Annotated[float, typer.Option(help="Subtracted from every pixel.")] = 127.5,
+    scale: Annotated[float, typer.Option(help="What the difference is divided by.")] = 128.0,
+    bgr: Annotated[bool, typer.Option("--bgr", help="The network takes blue, green, red.")] = False,
+    flip: Annotated[bool, typer.Option("--flip", help="Average a face and its mirror image.")] = False,
+    licence: Annotated[str, typer.Option(help="Its licence, for the record.")] = "unknown: brought by the user",
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite weights of the same name.")] = False,
 ) -> None:
-    """Bring your own embedder: it becomes a record beside its ONNX file in the models folder."""
+    """Bring your own embedder: it becomes an ONNX file and a record in the models folder, used with --embedder NAME."""
     from mien.zoo.adding import AddOptions
     from mien.zoo.adding import add as bring
 
-    house = session.house
-    record = bring(file, house.places["models"], AddOptions(name=name or file.stem, licence=licence))
+    options = AddOptions(
+        name=name,
+        size=size,
+        mean=(mean, mean, mean),
+        scale=scale,
+        channels="bgr" if bgr else "rgb",
+        alignment=_alignment(align),
+        flip=flip,
+        licence=licence,
+        replace=replace,
+    )
+    models = session.house.places["models"]
+    record = bring(file, models, options)
     row = {
         "name": record.name,
         "dimensions": record.dimensions,
-        "alignment": str(record.alignment),
-        "record": shown(house.places["models"] / f"{record.name}.toml"),
+        "faces": align,
+        "input": str(record.preprocessing),
+        "record": shown(models / f"{record.name}.toml"),
     }
-    session.out.table("added; its record can be edited", [row], columns=tuple(row))
+    session.out.table("added; its record is a text file to be edited", [row], columns=tuple(row))
+
+
+def _alignment(text: str) -> Alignment:
+    """``box+32`` or the name of a landmark template."""
+    from mien.embedders.network import TEMPLATES
+    from mien.zoo.catalog import Alignment
+
+    kind, _, margin = text.partition("+")
+    if kind == "box" and (margin.isdecimal() or not margin):
+        return Alignment("box", margin=int(margin or 0))
+    if text not in TEMPLATES:
+        raise SettingError(f"--align is {text!r}: expected box+PIXELS, {' or '.join(TEMPLATES)}")
+    return Alignment("landmarks", template=text)
 
 
 def doctor(session: Session) -> None:
