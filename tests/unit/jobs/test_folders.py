@@ -17,7 +17,7 @@ from mien.jobs.folders import AlignOptions, EmbedOptions, align_folder, chips_pa
 from mien.jobs.manifest import MANIFEST, Manifest, Row
 from mien.jobs.running import Done, Failed, Skipped
 from mien.media.crops import crop_boxes
-from mien.media.images import read_image, write_image
+from mien.media.images import ReadOptions, read_image, write_image
 
 BOX = np.array([178, 65, 270, 176], np.float32)
 POINTS = np.array([[203.4, 103.6], [247.5, 104.4], [224.1, 127.7], [204.0, 143.1], [242.9, 143.7]], np.float32)
@@ -124,6 +124,14 @@ def test_the_cut_is_that_of_the_options(album, tmp_path):
                 album, tmp_path / "none", detector=KnownFace(landmarks=False), options=AlignOptions(landmarks=True)
             )
         )
+
+
+def test_boxes_are_told_in_pixels_of_the_original(album, tmp_path):
+    """A photograph that was decoded at half its size has its box in the manifest in pixels of the whole."""
+    half = AlignOptions(read=ReadOptions(min_face=40, reduce_above=0))
+    events = list(align_folder(album, tmp_path / "chips", detector=KnownFace(), options=half))
+    row = next(e.result for e in done(events) if e.result.source == "Ada/copy.jpg")
+    assert row[5:9] == pytest.approx(tuple(BOX / 4), abs=0.01)
 
 
 def test_a_stopped_run_goes_on(album, tmp_path):

@@ -57,7 +57,7 @@ def test_align_does_not_alias_a_large_face(astronaut):
     landmarks = (ASTRONAUT - [150, 60]) * 8
     clean = align(large, landmarks.astype(np.float32), ARCFACE_112, 112).astype(int)
     chip = align(grainy, landmarks.astype(np.float32), ARCFACE_112, 112)
-    assert np.abs(chip - clean).mean() < 8  # a plain bilinear warp: 17
+    assert np.abs(chip - clean).mean() < 5  # measured 3.0; a plain bilinear warp 17.8
 
 
 def test_outside_the_picture_is_black():

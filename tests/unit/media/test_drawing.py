@@ -91,6 +91,14 @@ def test_rtl_names_keep_their_order_beside_latin():
     assert next(part for part, _ in letters._pieces("Ada محمد", 20)).startswith("Ada")
 
 
+def test_without_bidirectional_layout_letters_still_stand_in_order(monkeypatch):
+    """Where the system has no FriBiDi, right-to-left runs are turned around here; with it they are left to it."""
+    assert [part for part, _ in lettering()._pieces("דוד", 20)] == ["דוד"]
+    monkeypatch.setattr("PIL.features.check_feature", lambda _: False)
+    assert [part for part, _ in Lettering(packaged_fonts())._pieces("דוד", 20)] == ["דוד"[::-1]]
+    assert [part for part, _ in Lettering(packaged_fonts())._pieces("Đức", 20)] == ["Đức"]
+
+
 @given(text=st.text(max_size=12) | st.text("a\r\n\t\0\u202e\u200d\ud800 é", max_size=6), width=st.integers(30, 200))
 @settings(max_examples=40, deadline=None)
 def test_shortened_text_fits(text, width):
