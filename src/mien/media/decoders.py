@@ -7,6 +7,7 @@ returns libjpeg's complaints instead of printing them. Everything else goes thro
 from __future__ import annotations
 
 import io
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -60,7 +61,17 @@ _SIGNATURES = (
     (b"MM\0+", "TIFF"),
 )
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, Image.DecompressionBombError)
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    Image.DecompressionBombError,
+)
 """What Pillow raises on damaged data; its plugins know no narrower class."""
 
 _quiet_lock = threading.Lock()
@@ -162,7 +173,11 @@ def _oriented(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _pillow_pixels(opened: ImageFile.ImageFile) -> Pixels:
-    opened.load()
+    if isinstance(opened, TiffImagePlugin.TiffImageFile):
+        with _quietly(), _libtiff_muted():
+            opened.load()
+    else:
+        opened.load()
     with _quietly():
         image = ImageOps.exif_transpose(opened)  # TIFF turns itself while loading and then has no tag left
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
@@ -203,6 +218,27 @@ def _quietly() -> Iterator[None]:
     with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _libtiff_muted() -> Iterator[None]:
+    """Send file descriptor 2 nowhere: libtiff prints complaints about damaged data there and cannot be told not to.
+
+    What other threads print in these milliseconds is lost too; compressed TIFF is rare enough to bear it.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # nobody listens anyway
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _one_line(error: BaseException) -> str:

@@ -313,6 +313,44 @@ def test_harmless_faults_are_read_in_silence(astronaut, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def damaged(data, seed):
+    """``data`` with a few bytes changed, most often near the start, and sometimes cut."""
+    rng = np.random.default_rng(seed)
+    out = bytearray(data)
+    for i in rng.integers(0, len(out) if seed % 2 else min(400, len(out)), rng.integers(1, 6)):
+        out[i] = rng.integers(0, 256)
+    return bytes(out[: rng.integers(1, len(out))] if seed % 5 == 0 else out)
+
+
+DAMAGED = {
+    "JPEG": {"kind": "JPEG"},
+    "progressive JPEG": {"kind": "JPEG", "progressive": True},
+    "CMYK": {"kind": "JPEG", "mode": "CMYK"},
+    "PNG": {"kind": "PNG"},
+    "WebP": {"kind": "WebP"},
+    "GIF": {"kind": "GIF"},
+    "BMP": {"kind": "BMP"},
+    "TIFF": {"kind": "TIFF", "exif": exif(6)},
+    "TIFF with LZW": {"kind": "TIFF", "compression": "tiff_lzw"},
+    "TIFF with JPEG": {"kind": "TIFF", "compression": "jpeg"},
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_bytes_give_a_picture_or_one_clear_line(how, astronaut, capfd):
+    """Whatever bytes are changed: a picture or an error of ours on one line; no other error, no warning, nothing printed."""
+    data = encoded(astronaut[50:150, 180:280], **how)
+    refusals = []
+    for seed in range(60):
+        try:
+            decode_image(damaged(data, seed))
+        except ImageError as refusal:
+            refusals.append(str(refusal))
+    assert refusals
+    assert all(words.isprintable() for words in refusals)
+    assert capfd.readouterr() == ("", "")
+
+
 RUBBISH = {
     "empty": (b"", "the file is empty"),
     "text": (b"Dear Ada,\nplease find attached", "no picture by its content"),
