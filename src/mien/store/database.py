@@ -73,8 +73,8 @@ class Database:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, patience: float = 10.0) -> None:
-        self.path = path
-        self.read_only = read_only or (path.exists() and not _writable(path))
+        self.path = path.resolve()  # SQLite puts the log beside the file itself, not beside a link to it
+        self.read_only = read_only or (self.path.exists() and not _writable(self.path))
         self._patience = patience
         self._engine = self._create_engine()
 
@@ -96,7 +96,7 @@ class Database:
         return self._open("ro&immutable=1")
 
     def _open(self, mode: str) -> sqlite3.Connection:
-        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        uri = f"{self.path.as_uri()}?mode={mode}"
         # isolation_level None: SQLAlchemy's begin event below, not the driver, decides how a transaction starts.
         connection = sqlite3.connect(
             uri, uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False

@@ -173,6 +173,20 @@ def test_search_sees_across_chunks(tmp_path, monkeypatch):
     assert (path, size, found) == (str(file), 32 * 2**20 + 103, [0])
 
 
+def test_gallery_behind_a_link(tmp_path):
+    """A gallery opened through a symbolic link is searched where it really is."""
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "real" / "gallery.db")
+    with open_gallery(link) as gallery:
+        templates = fill(gallery)
+        receipt = gallery.remove(NAME)
+        assert receipt.verified
+        assert set(receipt.searched) == {str(f) for f in (tmp_path / "real").iterdir()}
+    content = content_of(tmp_path / "real")
+    assert not any(secret in content for secret in secrets(templates))
+
+
 def test_small_changes_leave_nothing_either(path):
     """A former name, a removed face and a face dropped by a merge are overwritten once the gallery is closed."""
     with open_gallery(path) as gallery:
