@@ -10,19 +10,19 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from mien.evaluation.records import Record, installed_versions, subject_of, this_machine
-from mien.media.images import read_image
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
 from report import arguments, conditions, data_folder, table, write_page, write_records
 
 PHOTOGRAPHS, ROUNDS, ALLOWED = 100, 10, 0.05
+MIN_FACE = 40
 
 
 def main() -> None:
     options = arguments(__doc__ or "", "memory").parse_args()
     folder = data_folder(options, "photos")
     paths = photographs(folder)
-    house = House(load_settings())
+    house = House(load_settings(min_face=MIN_FACE))
     detector, embedder = house.detector, house.embedder
     resident, faces = [], 0
     for number in range(1, ROUNDS + 1):
@@ -64,7 +64,7 @@ def photographs(folder: Path) -> list[Path]:
 
 def faces_of(house: House, path: Path) -> int:
     """Read, find, embed; how many faces."""
-    picture = read_image(path)
+    picture = house.read(path)
     faces = house.detector.detect(picture.pixels)
     return len(house.embedder.embed(picture.pixels, faces))
 

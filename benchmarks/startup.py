@@ -6,6 +6,9 @@ Whole processes, medians. ``--size`` installs the package without extras into a 
 Writes benchmarks/results/startup.json and docs/benchmarks/startup.md.
 """
 
+import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,7 +36,7 @@ def main() -> None:
     parser.add_argument("--size", action="store_true", help="install into a fresh environment and weigh it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = times(Path(folder))
+        figures = times(Path(folder)) | {"load": os.getloadavg()[0]}
         old = next(iter(read_records(options.results)), None)
         if options.size:
             figures["installed_mb"] = installed_megabytes(Path(folder))
@@ -68,22 +71,35 @@ def times(folder: Path) -> dict[str, float]:
         "help_ms": [*mien, "--help"],
         "first_detection_ms": [*mien, "detect", str(photo)],
     }
-    measured: dict[str, list[float]] = {name: [] for name in commands}
+    wall: dict[str, list[float]] = {name: [] for name in commands}
+    busy: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(RUNS + 1):
         for name, command in commands.items():
-            started = time.perf_counter()
+            started, used = time.perf_counter(), processor_seconds()
             subprocess.run(command, check=True, capture_output=True)
-            measured[name].append((time.perf_counter() - started) * 1000)
-    return {name: median(values[1:]) for name, values in measured.items()}
+            wall[name].append((time.perf_counter() - started) * 1000)
+            busy[name].append((processor_seconds() - used) * 1000)
+    medians = {name: median(values[1:]) for name, values in wall.items()}
+    return medians | {name.replace("_ms", "_cpu_ms"): median(values[1:]) for name, values in busy.items()}
+
+
+def processor_seconds() -> float:
+    """Processor time of all finished child processes, which other work on the machine hardly changes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def installed_megabytes(folder: Path) -> float:
     """Size on disk of what installing mien adds to an empty environment (as pip leaves it, compiled files included)."""
-    home = folder / "venv"
+    home, source = folder / "venv", folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     venv.create(home, with_pip=True)
     before = disk_megabytes(home)
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--only-binary=:all:", "--no-binary=mien", str(ROOT)], check=True)
+    subprocess.run([*pip, "--only-binary=:all:", str(source)], check=True)
     return disk_megabytes(home) - before
 
 
@@ -94,13 +110,22 @@ def disk_megabytes(folder: Path) -> float:
 
 def page(record: Record) -> list[str]:
     """The page as paragraphs."""
-    shown = [name for name in WORDS if name in record.figures]
+    figures = record.figures
+    shown = [name for name in WORDS if name in figures]
     limit = {name: f"{LIMITS[name]:,}" if name in LIMITS else "–" for name in shown}
-    rows = ([WORDS[name], f"{record.figures[name]:,.0f}", limit[name]] for name in shown)
+    busy = {name: figures.get(name.replace("_ms", "_cpu_ms")) if name.endswith("_ms") else None for name in shown}
+    rows = (
+        [WORDS[name], f"{figures[name]:,.0f}", f"{busy[name]:,.0f}" if busy[name] else "–", limit[name]]
+        for name in shown
+    )
     return [
         "# Starting and installing",
-        table(["what", "measured", "at most"], rows),
-        f"{record.protocol['runs']} runs, {record.protocol['statistic']}; weights already converted.",
+        table(["what", "measured", "processor time", "at most"], rows),
+        (
+            f"{record.protocol['runs']} runs, {record.protocol['statistic']}; weights already converted. While they ran "
+            f"{figures['load']:.1f} processes waited for {record.machine.cores} cores (load average): with more processes than "
+            "cores the time measured is longer than that of an idle machine, the processor time hardly."
+        ),
         conditions(record),
         "Written by `benchmarks/startup.py`.",
     ]
