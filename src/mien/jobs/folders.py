@@ -185,7 +185,7 @@ def _align(photo: _Photo, target: Path, detector: Detector, options: AlignOption
 
 def _largest(picture: Picture, detector: Detector) -> Faces:
     """The largest face of a picture, a table of one row."""
-    faces = detector.detect(picture.pixels)
+    faces = detector.at_scale(picture.scale).detect(picture.pixels)
     if not len(faces):
         raise InputError(
             f"{printable(picture.source)}: no face found by {detector.name}; try a smaller --min-face, or detect --explain"

@@ -32,6 +32,7 @@ class KnownFace:
     def __init__(self, *, landmarks=True):
         self.landmarks = landmarks
         self.calls = 0
+        self.scales = []
 
     def detect(self, image):
         self.calls += 1
@@ -41,6 +42,10 @@ class KnownFace:
         boxes = np.stack([BOX * 0.2, BOX]) * scale  # a smaller "face" first: the largest must be taken
         points = np.stack([POINTS * 0.2, POINTS]) * scale if self.landmarks else None
         return Faces(boxes, np.array([0.99, 0.98]), points)
+
+    def at_scale(self, scale):
+        self.scales.append(scale)
+        return self
 
     def detect_batch(self, images):
         return [self.detect(image) for image in images]
@@ -127,11 +132,13 @@ def test_the_cut_is_that_of_the_options(album, tmp_path):
 
 
 def test_boxes_are_told_in_pixels_of_the_original(album, tmp_path):
-    """A photograph that was decoded at half its size has its box in the manifest in pixels of the whole."""
+    """A photograph decoded at half its size is searched at that scale; its box is told in pixels of the whole."""
+    detector = KnownFace()
     half = AlignOptions(read=ReadOptions(min_face=40, reduce_above=0))
-    events = list(align_folder(album, tmp_path / "chips", detector=KnownFace(), options=half))
+    events = list(align_folder(album, tmp_path / "chips", detector=detector, options=half))
     row = next(e.result for e in done(events) if e.result.source == "Ada/copy.jpg")
     assert row[5:9] == pytest.approx(tuple(BOX / 4), abs=0.01)
+    assert sorted(set(detector.scales)) == [0.5, 1.0]  # the JPEG and the PNGs
 
 
 def test_a_stopped_run_goes_on(album, tmp_path):
