@@ -24,6 +24,7 @@ def start(work, path):
     ours, theirs = SPAWN.Pipe()
     process = SPAWN.Process(target=work, args=(path, theirs))
     process.start()
+    theirs.close()  # so that the end of a process that fails is noticed at once
     assert ours.poll(30)
     return process, ours
 
