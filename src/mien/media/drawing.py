@@ -36,15 +36,17 @@ DECISION_COLOURS = {
 """Okabe and Ito's palette; ``face`` is a face that nobody tried to name."""
 
 STAGE_COLOURS = {
+    "nms": "#CC79A7",
     "pyramid": "#8C8C8C",
     "pnet": "#8C8C8C",
     "rnet": "#56B4E9",
     "onet": "#E69F00",
-    "nms": "#CC79A7",
     "gate": "#D55E00",
     "face": "#009E73",
 }
-"""Who let a candidate go; any other stage is drawn in the colour of the last of these."""
+"""Who let a candidate go, in the order in which they are drawn: a window given up for a better one says least.
+
+Any other stage is drawn as ``gate``."""
 
 _STAGE_WORDS = {
     "pyramid": "too small or too large for the pyramid",
@@ -164,7 +166,7 @@ def draw_trace(pixels: Pixels, trace: Trace, options: DrawOptions = DrawOptions(
         for candidate in candidates:
             thickness = 1.4 * unit if stage == "face" else max(1.0, 0.6 * unit)
             _draw_box(layer, candidate.box, STAGE_COLOURS[stage], thickness, halo=stage == "face")
-        shown = 1.0 if stage == "face" else _opacity(len(candidates))
+        shown = 1.0 if stage == "face" else _opacity(len(candidates) ** (1.5 if stage == "nms" else 1.0))
         canvas = cv2.addWeighted(layer, shown, canvas, 1 - shown, 0)
     entries = [
         (STAGE_COLOURS[s], f"{_STAGE_WORDS[s]}: {len(by_stage[s])}")
@@ -300,9 +302,9 @@ def _stage(candidate: Candidate) -> str:
     return stage if stage in STAGE_COLOURS else "gate"
 
 
-def _opacity(count: int) -> float:
+def _opacity(count: float) -> float:
     """How strongly ``count`` windows of one stage are drawn: few strongly, thousands faintly."""
-    return min(1.0, max(0.25, 1.15 - 0.25 * math.log10(max(count, 1))))
+    return min(1.0, max(0.18, 1.15 - 0.25 * math.log10(max(count, 1))))
 
 
 def _legend(width: int, entries: list[tuple[str, str]], unit: float) -> Pixels:
