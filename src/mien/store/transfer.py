@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -30,6 +31,13 @@ __all__ = ["Parcel", "pack", "read_parcel", "unpack", "write_parcel"]
 
 _FORMAT = "mien gallery"
 _VERSION = 1
+
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),  # cut short or altered
+    *(NotImplementedError, RuntimeError),  # a ZIP of a kind that zipfile does not read, or an encrypted one
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError),  # values that are not there or of another kind
+)
+"""What reading a file raises that is no export, or a damaged one (found by altering bytes at random)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +147,7 @@ def read_parcel(path: Path) -> Parcel:
         raise NotFoundError(f"no file {path}; give the path of an export (mien people export)") from None
     except InputError as error:
         raise InputError(f"{path} was not imported: {error}") from error
-    except (
-        zipfile.BadZipFile,
-        OSError,
-        EOFError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path} is no export of a gallery ({error}); make one with: mien people export") from error
 
 

@@ -1,15 +1,19 @@
 """Export and import: all of it, or nothing."""
 
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.fakes.gallery import OTHER_SPACE, SPACE, make_template, same_template
 from tests.unit.store.test_gallery import calibration_of
 
 from mien.core.errors import InputError, NotFoundError, StoreError
 from mien.store.gallery import open_gallery
+from mien.store.transfer import read_parcel
 
 
 @pytest.fixture
@@ -164,3 +168,27 @@ def test_failed_export_leaves_the_old_one(exported, gallery, monkeypatch):
         gallery.export(exported)
     assert exported.read_bytes() == before
     assert not [p for p in exported.parent.iterdir() if p.name.startswith("people.npz") and p != exported]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_exports_are_refused_or_read(exported, data):
+    """Bytes altered or cut off anywhere, compressed or not: a clear refusal, or what is read is whole."""
+    whole = data.draw(st.sampled_from([exported.read_bytes(), compressed(exported)]))
+    content = bytearray(whole[: data.draw(st.integers(len(whole) // 2, len(whole)))])
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    damaged = exported.with_name("damaged.npz")
+    damaged.write_bytes(content)
+    try:
+        parcel = read_parcel(damaged)
+    except InputError:
+        return
+    assert (len(parcel.people), len(parcel.templates)) == (3, 5)
+
+
+def compressed(path):
+    """The same export with its arrays compressed, as other writers of ``.npz`` may do it."""
+    with np.load(path) as arrays, io.BytesIO() as file:
+        np.savez_compressed(file, **arrays)
+        return file.getvalue()
