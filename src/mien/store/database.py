@@ -7,6 +7,7 @@ file descriptor of one's own would drop the locks SQLite holds in this process (
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -192,6 +193,8 @@ class Database:
             raise self._translated(error.orig) from error
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:  # altered text that SQLite itself does not look at
+            raise StoreError(f"{self.path}: {_REMEDIES[sqlite3.SQLITE_CORRUPT]}") from error
 
     def _translated(self, error: BaseException | None) -> StoreError:
         code = _code(error)

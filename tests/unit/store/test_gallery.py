@@ -367,3 +367,14 @@ def test_damaged_file(path):
     path.write_bytes(content)
     with pytest.raises(StoreError, match="damaged"):
         open_gallery(path)
+
+
+@pytest.mark.parametrize(
+    "damage", ["quality = '{'", "quality = CAST(x'22a422' AS TEXT)", "source = CAST(x'a4' AS TEXT)"]
+)
+def test_damaged_text(gallery, damage):
+    """Text that was altered in the file is called damaged, too."""
+    gallery.add("Ada", [make_template(1)])
+    gallery._database.execute_alone(f"UPDATE templates SET {damage}")
+    with pytest.raises(StoreError):
+        gallery.templates()
