@@ -5,7 +5,7 @@ the ``mtcnn`` package), written so that ONNX Runtime's blocked convolutions neve
 P-Net 1.9 times as fast as the plain graph (docs/decisions/010-mtcnn-graphs.md):
 
 - the normalisation ``(x - 127.5) / 128`` is part of the first convolution: networks take pixels 0 … 255
-- PReLU is ``relu((1 - a) x) + a x``, three operators that stay in the layout, and follows the pooling it preceded
+- PReLU is ``relu((1 - a) x) + a x``, three operators that stay in the layout, moved behind a pooling where that pays
 - all heads are one: column 0 is the logit of "face", 1 … 4 the box offsets, 5 … 14 (O-Net) five x, then five y
 """
 
@@ -48,6 +48,9 @@ _SHAPES: dict[str, list[tuple[int, ...]]] = {
         *((1152, 256), (256,), (256,), (256, 4), (4,), (256, 10), (10,), (256, 2), (2,)),
     ],
 }
+
+BLOCK = 16
+"""Channels per block of ONNX Runtime's layout (8 without AVX-512); pooling stays in it only for whole blocks."""
 
 Arrays = Sequence[NDArray[np.float32]]
 Array = NDArray[Any]
@@ -224,11 +227,24 @@ def _trunk(graph: _Graph, arrays: Arrays, pools: Sequence[int]) -> tuple[str, Ar
         if i == 0:  # pixels come as they are: (x - 127.5) / 128 happens here
             bias = bias - (127.5 / 128) * kernel.sum(axis=(1, 2, 3))
             kernel = kernel / 128
-        layer = _prelu(slope.ravel(), pooled=pool > 0)
+        behind = pool > 0 and _commutes(slope)
+        layer = _prelu(slope.ravel(), pooled=behind)
         x = graph.conv(x, kernel[layer.source] * layer.scale[:, None, None, None], bias[layer.source] * layer.scale)
-        x = graph.pool(x, pool) if pool else x
-        x, sign = _activate(graph, x, layer, depthwise=not pool), layer.sign
+        x = graph.pool(x, pool) if behind else x
+        x, sign = _activate(graph, x, layer, depthwise=not behind), layer.sign
+        x = graph.pool(x, pool) if pool and not behind else x
     return x, sign
+
+
+def _commutes(slope: Array) -> bool:
+    """Whether PReLU is better computed behind the max-pool that follows it, on a quarter of the pixels.
+
+    The price is twice the channels of negative slope: too much if it takes another block. A slope above 1 leaves no
+    choice, for the activation comes out negated.
+    """
+    channels = slope.size
+    blocks, more = (-(-n // BLOCK) for n in (channels, channels + int((slope < 0).sum())))
+    return more == blocks or bool((slope > 1).any())
 
 
 @dataclass(frozen=True)
@@ -236,7 +252,7 @@ class _Prelu:
     """PReLU as ``sign * y = straight @ x + relu(bent @ x)``, x being the convolution's channels named by ``source``.
 
     Attributes:
-        source, scale: (k,) which original channel each convolved one comes from, and times what.
+        source, scale: (k,) which original channel each convolved one comes from, and times what; 0 for spare ones that fill a block.
         straight, bent: (c, k).
         sign: (c,) -1 where the activation comes out negated.
     """
@@ -256,8 +272,9 @@ def _prelu(slope: Array, *, pooled: bool) -> _Prelu:
     """
     count = len(slope)
     twice = np.flatnonzero(slope < 0) if pooled else np.zeros(0, np.intp)
-    source = np.concatenate([np.arange(count), twice])
-    scale = np.concatenate([np.ones(count), slope[twice]])
+    spare = -(count + len(twice)) % BLOCK if pooled else 0
+    source = np.concatenate([np.arange(count), twice, np.zeros(spare, np.intp)])
+    scale = np.concatenate([np.ones(count), slope[twice], np.zeros(spare)])
     sign = np.where(slope > 1, -1.0, 1.0)
     straight, bent = np.zeros((2, count, len(source)))
     here = np.arange(count)
