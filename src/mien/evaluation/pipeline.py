@@ -41,6 +41,8 @@ __all__ = [
 
 Read = Callable[[Path], Picture]
 
+_BATCH = 32
+
 
 @dataclass(frozen=True, slots=True)
 class VerificationOptions:
@@ -158,15 +160,16 @@ def locate_faces(detector: Detector, pictures: Iterable[Path], *, read: Read) ->
 
 
 def embed_located(
-    embedder: Embedder, pictures: Iterable[Path], located: Iterable[Faces], *, read: Read
+    embedder: Embedder, pictures: Sequence[Path], located: Sequence[Faces], *, read: Read
 ) -> NDArray[np.float32]:
-    """Embeddings ``(p, d)`` float32 of one face per picture; zeros where there is none."""
-    nothing = np.zeros((1, embedder.space.dimensions), np.float32)
-    rows = [
-        embedder.embed(read(path).pixels, faces) if len(faces) else nothing
-        for path, faces in zip(pictures, located, strict=True)
-    ]
-    return np.concatenate([nothing[:0], *rows])
+    """Embeddings ``(p, d)`` float32 of one face per picture, in batches of 32; zeros where there is none."""
+    embeddings = np.zeros((len(pictures), embedder.space.dimensions), np.float32)
+    found = [i for i, faces in enumerate(located) if len(faces)]
+    for start in range(0, len(found), _BATCH):
+        rows = found[start : start + _BATCH]
+        chips = [embedder.crop(read(pictures[i]).pixels, located[i]) for i in rows]
+        embeddings[rows] = embedder.embed_chips(np.concatenate(chips))
+    return embeddings
 
 
 def detect_all(detector: Detector, marked: Iterable[MarkedPicture], *, read: Read) -> list[Faces]:
