@@ -47,7 +47,7 @@ class Person:
         id: never changes, whatever the name.
         name: a label in any script.
         created: aware datetime.
-        templates: how many templates of the active space they have.
+        templates: how many templates they have, of any space.
     """
 
     id: str

@@ -17,7 +17,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]  # ships no stubs
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.core.errors import NotFoundError
 from mien.core.faces import Faces, Picture
@@ -121,12 +122,12 @@ class Enroller:
             return Enrolment(picture.source, accepted=False, reasons=quality.reasons, faces=shown)
         # 4. somebody else's face?
         one = faces[index]
-        one = one.with_columns(embeddings=self._embedder.embed(picture.pixels, one), space=self._embedder.space)
-        taken, warning = self._collision(name, one, options)
+        vector = self._embedder.embed(picture.pixels, one)
+        taken, warning = self._collision(name, vector, options)
         if taken is not None:
             return Enrolment(picture.source, accepted=False, reasons=(taken,), faces=shown)
         # 5. in, whole or not at all
-        template = self._template(picture, one, shown[index])
+        template = self._template(picture, vector[0], shown[index])
         person, (stored,) = self._gallery.add(name, [template])
         return Enrolment(picture.source, True, faces=shown, template=stored, person=person, warning=warning)
 
@@ -140,13 +141,13 @@ class Enroller:
                 return Reason("gate", "photo already enrolled", text=text)
         return None
 
-    def _collision(self, name: str, face: Faces, options: EnrolOptions) -> tuple[Reason | None, str]:
+    def _collision(self, name: str, vector: NDArray[np.float32], options: EnrolOptions) -> tuple[Reason | None, str]:
         """Whether the face is somebody else's already, and a warning if it is unlike the person's own photographs."""
         vectors, owners, people = self._gallery.vectors(self._embedder.space)
-        if not people or face.embeddings is None:
+        if not people:
             return None, ""
         known = self._known(name)
-        cosines = similarities(face.embeddings, vectors)[0]
+        cosines = similarities(vector, vectors)[0]
         own = np.array([known is not None and people[o].id == known.id for o in owners], bool)
         threshold = self._identifier.threshold(self._embedder.space, self._gallery).similarity
         best_own = float(cosines[own].max()) if own.any() else None
@@ -169,24 +170,18 @@ class Enroller:
         except NotFoundError:
             return None
 
-    def _template(self, picture: Picture, face: Faces, shown: Faces) -> Template:
-        """The template of one face; ``shown`` is the same row in pixels of the original."""
-        quality = (
-            {}
-            if not shown.quality
-            else {
-                key: round(float(getattr(shown.quality[0], key)), 4)
-                for key in ("size", "sharpness", "brightness", "contrast", "yaw", "roll")
-            }
-        )
+    def _template(self, picture: Picture, vector: NDArray[np.float32], shown: Faces) -> Template:
+        """The template of one face; ``shown`` is its row in pixels of the original."""
+        measured = shown.quality[0] if shown.quality else None
+        names = ("size", "sharpness", "brightness", "contrast", "yaw", "roll")
         x1, y1, x2, y2 = (float(v) for v in shown.boxes[0])
         return Template(
-            embedding=face.embeddings[0],
+            embedding=vector,
             space=self._embedder.space,
             source=picture.source,
             photo_sha256=picture.sha256,
             box=(x1, y1, x2, y2),
-            quality=quality,
+            quality={} if measured is None else {n: round(float(getattr(measured, n)), 4) for n in names},
             detector=self._detector.name,
         )
 

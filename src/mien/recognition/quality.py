@@ -51,18 +51,17 @@ def measure(picture: Picture, faces: Faces, *, limits: QualityLimits) -> Faces:
     """
     chips = crop_boxes(picture.pixels, faces.boxes, size=112)
     straight = np.zeros(len(faces), np.float32)
-    columns = zip(
-        faces.sizes / picture.scale,
-        measures.sharpness(chips),
-        measures.brightness(chips),
-        measures.contrast(chips),
-        straight if faces.landmarks is None else measures.yaw(faces.landmarks),
-        straight if faces.landmarks is None else measures.roll(faces.landmarks),
-        strict=True,
+    sizes = faces.sizes / picture.scale
+    sharpness, light, contrast = (m(chips) for m in (measures.sharpness, measures.brightness, measures.contrast))
+    yaw = straight if faces.landmarks is None else measures.yaw(faces.landmarks)
+    roll = straight if faces.landmarks is None else measures.roll(faces.landmarks)
+    qualities = (
+        Quality(
+            float(sizes[i]), float(sharpness[i]), float(light[i]), float(contrast[i]), float(yaw[i]), float(roll[i])
+        )
+        for i in range(len(faces))
     )
-    return faces.with_columns(
-        quality=tuple(judge(Quality(*(float(v) for v in values)), limits=limits) for values in columns)
-    )
+    return faces.with_columns(quality=tuple(judge(q, limits=limits) for q in qualities))
 
 
 def judge(quality: Quality, *, limits: QualityLimits) -> Quality:

@@ -101,11 +101,9 @@ def import_people(
     session: Session, path: Annotated[Path, typer.Argument(metavar="FILE.npz", help="An export.")]
 ) -> None:
     """Take in an export: all of it or nothing."""
-    before = len(session.house.gallery.people())
-    session.house.gallery.import_(path)
-    after = len(session.house.gallery.people())
-    row = {"file": shown(path), "people": after, "new": after - before}
-    session.out.table("imported", [row], columns=("file", "people", "new"))
+    taken = session.house.gallery.import_(path)
+    row = {"file": shown(path), "people": taken.people, "templates": taken.templates, "known already": taken.skipped}
+    session.out.table("imported", [row], columns=tuple(row))
 
 
 def _flat(value: object) -> str:
