@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from tests.e2e.conftest import home, mien, photo  # noqa: F401 - fixtures
 from tests.unit.zoo.tensorflow_graph import training_graph
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.fakes.plugs import FakeDetector, frontal
 
 from mien.core.faces import Faces
 from mien.detectors.refined import RefinedDetector
 from mien.detectors.tiled import TiledDetector
+from tests.fakes.plugs import FakeDetector, frontal
 
 
 class WhiteSquares:

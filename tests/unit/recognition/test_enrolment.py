@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.fakes.gallery import MemoryGallery
-from tests.fakes.plugs import FakeDetector, FakeEmbedder
 
 from mien.core.errors import InputError, StoreError
 from mien.core.faces import Picture, Quality
@@ -12,6 +10,8 @@ from mien.recognition.enrolment import EnrolOptions
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions
 from mien.recognition.quality import QualityLimits, judge
 from mien.recognition.recognizer import Recognizer
+from tests.fakes.gallery import MemoryGallery
+from tests.fakes.plugs import FakeDetector, FakeEmbedder
 
 RED, GREEN, PINK = (200, 100, 100), (100, 200, 100), (200, 110, 105)
 BOX = [20, 20, 100, 120]

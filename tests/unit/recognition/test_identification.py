@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.fakes.plugs import SPACE, FakeGallery
 
 from mien.core.errors import InputError, SettingError
 from mien.core.faces import Faces, Quality
@@ -17,6 +16,7 @@ from mien.core.vectors import unit
 from mien.recognition.assignment import assign
 from mien.recognition.calibration import derive_threshold
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions
+from tests.fakes.plugs import SPACE, FakeGallery
 
 AXES = np.eye(8, dtype=np.float32)
 ADA, EVE, BOB = AXES[0], AXES[1], AXES[2]

@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from tests.fakes.gallery import SPACE, make_template
-from tests.unit.store import workers
-from tests.unit.store.test_processes import start
 
 from mien.core.errors import NotFoundError, StoreBusyError
 from mien.store.byte_search import search
 from mien.store.database import Database
 from mien.store.gallery import open_gallery
+from tests.fakes.gallery import SPACE, make_template
+from tests.unit.store import workers
+from tests.unit.store.test_processes import start
 
 NAME = "Đức Nguyễn"
 

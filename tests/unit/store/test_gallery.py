@@ -6,7 +6,6 @@ import stat
 import numpy as np
 import pytest
 from sqlalchemy import event
-from tests.fakes.gallery import OTHER_SPACE, SPACE, make_template
 
 from mien.core.errors import (
     DuplicateError,
@@ -20,6 +19,7 @@ from mien.core.errors import (
 from mien.core.people import Calibration
 from mien.store import identities, ledger
 from mien.store.gallery import open_gallery
+from tests.fakes.gallery import OTHER_SPACE, SPACE, make_template
 
 
 def calibration_of(space):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.fakes.gallery import SPACE, make_template
-from tests.unit.store import workers
 
 from mien.core.errors import StoreBusyError
 from mien.store.gallery import open_gallery
+from tests.fakes.gallery import SPACE, make_template
+from tests.unit.store import workers
 
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -7,12 +7,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.fakes.gallery import SPACE, make_template, same_template
 
 from mien.core.errors import DuplicateError, InputError
 from mien.core.vectors import unit
 from mien.store.gallery import open_gallery
 from mien.store.names import clean_name, name_key
+from tests.fakes.gallery import SPACE, make_template, same_template
 
 finite = st.floats(-1e6, 1e6, width=32)
 unit_vectors = st.lists(finite, min_size=16, max_size=16).filter(lambda v: 1e-3 < np.linalg.norm(v) < 1e7)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fakes.gallery import OTHER_SPACE, SPACE, make_template, same_template
-from tests.unit.store.test_gallery import calibration_of
 
 from mien.core.errors import InputError, NotFoundError, StoreError
 from mien.store.gallery import open_gallery
 from mien.store.transfer import read_parcel
+from tests.fakes.gallery import OTHER_SPACE, SPACE, make_template, same_template
+from tests.unit.store.test_gallery import calibration_of
 
 
 @pytest.fixture

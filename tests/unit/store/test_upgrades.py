@@ -9,13 +9,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from tests.fakes.gallery import SPACE, make_template
 
 from mien.core.errors import StoreError, StoreVersionError
 from mien.store.database import Database
 from mien.store.gallery import open_gallery
 from mien.store.schema import metadata
 from mien.store.upgrades import OURS, Steps, bring_up_to_date, copies, version_of
+from tests.fakes.gallery import SPACE, make_template
 
 NEXT = """
 import sqlalchemy as sa

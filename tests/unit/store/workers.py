@@ -6,12 +6,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sqlalchemy import insert
-from tests.fakes.gallery import make_template
 
 from mien.core.errors import StoreReadOnlyError
 from mien.store import identities
 from mien.store.gallery import open_gallery
 from mien.store.schema import people
+from tests.fakes.gallery import make_template
 
 
 def enroll_many(path: Path, worker: int, count: int) -> None:
