@@ -1,14 +1,15 @@
-"""Measures what weights need beside their numbers: activation ranges for 8 bits, centre and spread for the fusion.
+"""Measures what weights need beside their numbers: FaceNet's centre, spreads for the fusion, ranges for 8 bits.
 
     python benchmarks/stored_statistics.py --data DIR
 
-Writes src/mien/zoo/facenet-int8.json and src/mien/zoo/facenet+dlib.json. The faces come from WIDER FACE's training
+Writes facenet-centre.json, facenet+dlib.json and facenet-int8.json into src/mien/zoo. The faces come from WIDER FACE's training
 pictures and NUAA's live ones, never from LFW, which judges the outcome. No picture is stored.
 """
 
 import argparse
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import onnxruntime
 from mien.core.errors import ImageError
 from mien.core.faces import Faces
 from mien.core.vectors import unit
+from mien.embedders.network import EmbedderOptions, NetworkEmbedder
 from mien.media.images import read_image
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
@@ -29,13 +31,13 @@ MIN_SIZE, MIN_SCORE = 40, 0.95
 SETS = ("wider/WIDER_train/**/*.jpg", "nuaa/ClientRaw/**/*.jpg")
 PER_FOLDER = 6  # NUAA's frames are in sequence: a few of each subject say as much as all
 BATCH = 8
-CENTRED = {"facenet": True, "dlib": False}  # dlib's narrow cone loses by it: docs/decisions/022
 TAIL = 1e-5  # share of a value's numbers that may lie beyond its range, at each end
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("MIEN_SHARED_DATA"))
+    parser.add_argument("--only-vectors", action="store_true", help="leave the ranges for 8 bits as they are")
     options = parser.parse_args()
     faces = find_faces(Path(options.data))
     print(f"{sum(len(f) for _, f in faces)} faces in {len(faces)} pictures")
@@ -46,9 +48,13 @@ def main() -> None:
         "script": "benchmarks/stored_statistics.py",
         "date": datetime.now(UTC).date().isoformat(),
     }
-    members = {name: member(name, faces, centred=centred) for name, centred in CENTRED.items()}
-    write("facenet+dlib.json", provenance | members)
-    write("facenet-int8.json", provenance | int8_ranges(faces))
+    centred = vectors("facenet", faces)
+    middle = centred.mean(axis=0)
+    write("facenet-centre.json", provenance | {"centre": [round(float(v), 6) for v in middle]})
+    spreads = {"facenet": spread(unit(centred - middle)), "dlib": spread(vectors("dlib", faces))}
+    write("facenet+dlib.json", provenance | spreads)
+    if not options.only_vectors:
+        write("facenet-int8.json", provenance | int8_ranges(faces))
 
 
 def find_faces(data: Path) -> list[tuple[Path, Faces]]:
@@ -76,21 +82,19 @@ def pictures(data: Path) -> list[Path]:
     return [*wider, *few]
 
 
-def member(name: str, faces: list[tuple[Path, Faces]], *, centred: bool) -> dict:
-    """Mean vector, if it is to be subtracted, and mean of ``1 - cosine`` between strangers.
+def vectors(name: str, faces: list[tuple[Path, Faces]]) -> np.ndarray:
+    """Unit vectors of all faces, not centred."""
+    house = House(load_settings())
+    record = house.catalog.get(name)
+    (file,) = house.weights(name).values()
+    embedder = NetworkEmbedder(house.network(file), replace(EmbedderOptions.from_record(record), centre=()))
+    return np.concatenate([embedder.embed(read_image(path).pixels, found) for path, found in faces])
 
-    Faces of one picture are of different people, those of two pictures nearly always.
-    """
-    embedder = House(load_settings(embedder=name)).embedder
-    vectors = np.concatenate([embedder.embed(read_image(path).pixels, found) for path, found in faces])
-    centre = vectors.mean(axis=0) if centred else np.zeros(vectors.shape[1])
-    placed = unit(vectors - centre)
+
+def spread(placed: np.ndarray) -> dict:
+    """Mean of ``1 - cosine`` between strangers: of one picture always, of two nearly always."""
     cosines = (placed @ placed.T)[np.triu_indices(len(placed), 1)]
-    return {
-        "space": embedder.space.id,
-        "centre": [round(float(v), 6) for v in centre],
-        "spread": round(float(1 - cosines.mean()), 5),
-    }
+    return {"centre": [], "spread": round(float(1 - cosines.mean()), 5)}
 
 
 def int8_ranges(faces: list[tuple[Path, Faces]]) -> dict:

@@ -30,7 +30,7 @@ class Member:
 
     Args:
         embedder: gives unit vectors ``(n, d)``.
-        centre: ``(d,)`` mean vector of many people, subtracted before vectors are compared; zeros for no centring.
+        centre: ``(d,)`` mean vector of many people, subtracted before vectors are compared; ``(0,)`` for no centring.
         spread: mean of ``1 - cosine`` between strangers, after centring; larger than 0.
 
     Raises:
@@ -43,7 +43,7 @@ class Member:
 
     def __post_init__(self) -> None:
         expected = (self.embedder.space.dimensions,)
-        if self.centre.shape != expected:
+        if self.centre.shape not in {(0,), expected}:
             raise InputError(
                 f"the centre of {self.embedder.space.name} should be of shape {expected}, got {self.centre.shape}"
             )
@@ -57,7 +57,8 @@ class Member:
 
     def place(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """This member's part ``(n, d)`` of the joined vectors."""
-        return unit(vectors - self.centre) * np.float32(self.weight)
+        centred = unit(vectors - self.centre) if self.centre.size else vectors
+        return centred * np.float32(self.weight)
 
 
 class EnsembleEmbedder:
@@ -133,8 +134,9 @@ class EnsembleEmbedder:
 
     @cached_property
     def _sizes(self) -> tuple[int, ...]:
-        """Chip size of each member, as its space says: what stands behind the ``@``."""
-        return tuple(int(m.embedder.space.alignment.rpartition("@")[2]) for m in self._members)
+        """Chip size of each member, as its empty table of chips shows."""
+        blank = np.zeros((1, 1, 3), np.uint8)
+        return tuple(m.embedder.crop(blank, Faces.empty()).shape[1] for m in self._members)
 
     @property
     def _lefts(self) -> tuple[int, ...]:

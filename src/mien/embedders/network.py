@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,6 +35,8 @@ class EmbedderOptions:
         preprocessing: size of the chips and how pixels become numbers.
         alignment: how chips are cut.
         flip: average each chip's vector with its mirror image's.
+        centre: ``dimensions`` numbers subtracted from each unit vector, which is then brought to unit length again;
+            empty for none. Strangers are then as often unlike as alike, which helps some networks (docs/decisions/024).
         batch: chips per run at most; bounds memory.
 
     Raises:
@@ -46,11 +49,14 @@ class EmbedderOptions:
     preprocessing: Preprocessing
     alignment: Alignment
     flip: bool = False
+    centre: tuple[float, ...] = ()
     batch: int = 32
 
     def __post_init__(self) -> None:
         if self.alignment.kind == "landmarks" and self.alignment.template not in TEMPLATES:
             raise InputError(f"template {self.alignment.template!r} is unknown; choose one of {', '.join(TEMPLATES)}")
+        if len(self.centre) not in {0, self.dimensions}:
+            raise InputError(f"the centre of {self.name} should have {self.dimensions} numbers, got {len(self.centre)}")
         if self.batch < 1:
             raise InputError(f"batch {self.batch} must be 1 or more")
 
@@ -70,6 +76,7 @@ class EmbedderOptions:
             preprocessing=record.preprocessing,
             alignment=record.alignment,
             flip=record.flip,
+            centre=record.centre,
         )
 
     @property
@@ -80,8 +87,14 @@ class EmbedderOptions:
             dimensions=self.dimensions,
             weights=self.weights,
             alignment=self.alignment.describe(self.preprocessing.size),
-            preprocessing=f"{self.preprocessing}{' flip' if self.flip else ''}",
+            preprocessing=f"{self.preprocessing}{' flip' if self.flip else ''}{self._centred()}",
         )
+
+    def _centred(self) -> str:
+        """How the centre enters the space: by its digest."""
+        if not self.centre:
+            return ""
+        return f" centred {hashlib.sha256(np.array(self.centre, '<f4').tobytes()).hexdigest()[:12]}"
 
 
 class NetworkEmbedder:
@@ -95,6 +108,7 @@ class NetworkEmbedder:
     def __init__(self, network: Network, options: EmbedderOptions) -> None:
         self._network = network
         self.options = options
+        self._centre = np.array(options.centre, np.float32)
 
     @cached_property
     def space(self) -> EmbeddingSpace:
@@ -147,7 +161,8 @@ class NetworkEmbedder:
     def _run(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Unit vectors of one batch; with ``flip`` the direction of the mean of both raw outputs."""
         raw = self._forward(chips)
-        return unit(raw + self._forward(chips[:, :, ::-1]) if self.options.flip else raw)
+        vectors = unit(raw + self._forward(chips[:, :, ::-1]) if self.options.flip else raw)
+        return unit(vectors - self._centre) if self._centre.size else vectors
 
     def _forward(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Raw outputs ``(n, d)``."""

@@ -12,7 +12,7 @@ import onnx
 from mien.core.errors import DuplicateError, InputError, WeightsError
 from mien.zoo.catalog import Alignment, Kind, Preprocessing, Source, WeightRecord, record_to_toml
 from mien.zoo.convert.facenet import convert_facenet
-from mien.zoo.weights import write_atomically
+from mien.zoo.files import write_atomically
 
 __all__ = ["AddOptions", "add"]
 

@@ -118,6 +118,8 @@ class WeightRecord:
         flip: whether an embedder averages a chip and its mirror image by default.
         preprocessing: None for detectors, which know their own.
         alignment: None for detectors.
+        centre: mean unit vector of many people, subtracted from each vector before it is brought to unit length again;
+            empty for none. In ``catalog.toml`` the name of the file that holds it.
         statistics: file with stored measurements that are part of the weight: activation ranges, centres.
         figures: measured or published, by protocol.
         folder: where a user's own files lie; None for ours.
@@ -136,6 +138,7 @@ class WeightRecord:
     flip: bool = False
     preprocessing: Preprocessing | None = None
     alignment: Alignment | None = None
+    centre: tuple[float, ...] = ()
     statistics: str = ""
     figures: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
@@ -222,7 +225,19 @@ def record_to_toml(record: WeightRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-_PLAIN = ("kind", "format", "title", "licence", "trained_on", "roles", "members", "dimensions", "flip", "figures")
+_PLAIN = (
+    "kind",
+    "format",
+    "title",
+    "licence",
+    "trained_on",
+    "roles",
+    "members",
+    "dimensions",
+    "flip",
+    "centre",
+    "figures",
+)
 
 
 def _toml(value: Any) -> str:
@@ -255,6 +270,8 @@ def _parse(name: str, entry: dict[str, Any], folder: Path | None = None) -> Weig
             table["preprocessing"] = Preprocessing(**_frozen(table["preprocessing"]))
         if "alignment" in table:
             table["alignment"] = Alignment(**table["alignment"])
+        if isinstance(table.get("centre"), str):
+            table["centre"] = tuple(json.loads(_stored(table["centre"]))["centre"])
         return WeightRecord(name=name, folder=folder, **table)
     except TypeError as error:
         raise WeightsError(f"the record of {name} is not as expected: {error}") from error

@@ -10,28 +10,22 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
-import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.core.errors import InputError, WeightsError
 from mien.zoo.catalog import Catalog, Format, Source, WeightRecord, record_to_toml
+from mien.zoo.files import download, locked, sha256_of, write_atomically
 
-__all__ = ["Status", "check", "ensure", "export", "write_atomically"]
+__all__ = ["Status", "check", "ensure", "export"]
 
 CONVERSION = 1
 """Counts up when a converter's output changes, so that files converted before are made anew."""
 
 _LIST = "sha256.json"
-_CHUNK = 1 << 20
-_TIMEOUT = 60  # seconds without a byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +110,7 @@ def _ensure(record: WeightRecord, search: _Search) -> dict[str, Path]:
         return {source.part: _source_file(record, source, search) for source in record.sources}
     folder = _folder(record, search)
     if not (folder / _LIST).is_file():
-        with _lock(folder):
+        with locked(folder):
             if not (folder / _LIST).is_file():  # another process may have made it meanwhile
                 _make(record, folder, search)
     return _verified(record, folder)
@@ -181,7 +175,7 @@ def _verified(record: WeightRecord, folder: Path) -> dict[str, Path]:
     """The files listed in ``folder`` by role, each with the sha256 that was noted when it was made."""
     listed: dict[str, str] = json.loads((folder / _LIST).read_text(encoding="utf-8"))
     for name, expected in listed.items():
-        if not (folder / name).is_file() or _sha256(folder / name) != expected:
+        if not (folder / name).is_file() or sha256_of(folder / name) != expected:
             raise _AlteredError(
                 f"{folder / name} was altered or damaged after it was converted; "
                 f"remove the folder {folder} and it is made anew from the weights of {record.name}"
@@ -232,7 +226,7 @@ def _source_file(record: WeightRecord, source: Source, search: _Search) -> Path:
             _check_source(record, source, path)
             return path
     if search.download and source.url:
-        return _download(source, _downloaded(source, search))
+        return download(source, _downloaded(source, search))
     raise WeightsError(f"the weights of {record.name} are missing ({source.name}): {_remedy(record, source, search)}")
 
 
@@ -258,7 +252,7 @@ def _installed(module: str) -> list[str]:
 
 
 def _check_source(record: WeightRecord, source: Source, path: Path) -> None:
-    found = _sha256(path)
+    found = sha256_of(path)
     if found != source.sha256:
         raise _AlteredError(
             f"{path} is not the file of {record.name} (altered, truncated or another version): sha256 {found[:12]}…, "
@@ -284,81 +278,3 @@ def _remedy(record: WeightRecord, source: Source, search: _Search) -> str:
     if source.url:
         return f"mien models pull {record.name} downloads it (licence: {record.licence})"
     return f"put it into {search.models} (licence: {record.licence})"
-
-
-def _download(source: Source, target: Path) -> Path:
-    """Fetches a file, checks it, moves it into place; a broken transfer goes on where it stopped."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    with _lock(target):
-        if not target.is_file():
-            _fetch(source, part)
-            found = _sha256(part)
-            if found != source.sha256:
-                part.unlink()
-                raise WeightsError(
-                    f"{source.url} sent a file with sha256 {found[:12]}…, expected {source.sha256[:12]}…; try later"
-                )
-            part.replace(target)
-    return target
-
-
-def _fetch(source: Source, part: Path) -> None:
-    """Appends to ``part`` what is still missing of it."""
-    have = part.stat().st_size if part.is_file() else 0
-    if have and have == source.size:
-        return
-    request = urllib.request.Request(source.url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked next
-    if request.type not in {"http", "https"}:
-        raise WeightsError(f"{source.url} is not fetched: only http and https are")
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - http or https, see above
-            mode = "ab" if have and answer.status == 206 else "wb"
-            with part.open(mode) as file:
-                shutil.copyfileobj(answer, file, _CHUNK)
-    except (urllib.error.URLError, OSError) as error:
-        raise WeightsError(
-            f"{source.url} could not be fetched: {error}; try again, it goes on where it stopped"
-        ) from error
-    have = part.stat().st_size
-    if have < source.size:
-        raise WeightsError(
-            f"{source.url} broke off after {have} of {source.size} bytes; try again, it goes on from there"
-        )
-
-
-# Files
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside, then move into place: a reader sees the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(path)
-    finally:
-        Path(beside).unlink(missing_ok=True)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Holds a lock between processes, in a file beside ``path``; it ends with its process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -8,6 +8,7 @@ import pytest
 from mien.core.errors import InputError, WeightsError
 from mien.core.faces import Faces
 from mien.core.geometry import DLIB_150
+from mien.core.vectors import unit
 from mien.embedders.network import EmbedderOptions, NetworkEmbedder
 from mien.zoo.catalog import Alignment, Catalog, Preprocessing
 
@@ -72,11 +73,20 @@ def test_flip_makes_mirror_images_equal():
     assert np.abs(plain.embed_chips(chips()) - plain.embed_chips(mirrored)).max() > 1e-3
 
 
+def test_vectors_are_centred():
+    """With a centre, it is subtracted from the unit vector and what is left brought to unit length."""
+    centre = (0.1, -0.2, 0.3, 0.0, 0.2, 0.1)
+    plain = NetworkEmbedder(FakeNetwork(), OPTIONS).embed_chips(chips())
+    moved = NetworkEmbedder(FakeNetwork(), replace(OPTIONS, centre=centre)).embed_chips(chips())
+    np.testing.assert_allclose(moved, unit(plain - np.array(centre, np.float32)), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"weights": "01"},
         {"flip": True},
+        {"centre": (0.1, 0.0, 0.0, 0.0, 0.0, 0.0)},
         {"alignment": Alignment("box", margin=5)},
         {"alignment": Alignment("landmarks", template="dlib-150")},
         {"preprocessing": Preprocessing(20, (10.0, 20.0, 30.0), 2.0, "bgr")},
@@ -133,6 +143,8 @@ def test_unknown_templates_and_batches_are_refused():
     """Options that cannot work are refused where they are made."""
     with pytest.raises(InputError, match="dlib-150"):
         replace(OPTIONS, alignment=Alignment("landmarks", template="mine"))
+    with pytest.raises(InputError, match="6 numbers, got 2"):
+        replace(OPTIONS, centre=(0.0, 1.0))
     with pytest.raises(InputError, match="batch"):
         replace(OPTIONS, batch=0)
 

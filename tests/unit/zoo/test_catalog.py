@@ -16,6 +16,7 @@ MINE = WeightRecord(
     sources=(Source("embedder", "mine.onnx", "ab" * 32, 12),),
     dimensions=7,
     flip=True,
+    centre=(0.25, 0.0, -1.0, 0.0, 0.0, 0.0, 0.5),
     preprocessing=Preprocessing(112, (1.0, 2.0, 3.0), 4.0, "bgr", "nhwc"),
     alignment=Alignment("landmarks", template="arcface-112"),
     figures={"LFW, ten folds": "0.99"},
@@ -83,6 +84,13 @@ def test_the_digest_covers_stored_measurements():
     assert Catalog().get("facenet-int8").digest != Catalog().get("facenet").digest
     assert Catalog().get("facenet").digest == Catalog().get("facenet").sources[0].sha256
     assert Catalog().get("facenet-int8").load_statistics()["source"] == Catalog().get("facenet").digest
+
+
+def test_facenet_is_centred_in_both_forms():
+    """Both forms of FaceNet are centred alike, on a vector of their width."""
+    exact, small = Catalog().get("facenet"), Catalog().get("facenet-int8")
+    assert len(exact.centre) == exact.dimensions
+    assert small.centre == exact.centre
 
 
 def test_preprocessing_in_words():

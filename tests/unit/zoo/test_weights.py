@@ -90,6 +90,15 @@ def test_altered_conversion_is_refused(places, graph):
     assert check(record(graph), **places).state == "altered"
 
 
+def test_a_cache_that_cannot_be_written_to(tmp_path, graph):
+    """A cache folder that cannot be made is one clear line."""
+    (tmp_path / "file").write_bytes(b"")
+    places = {"cache": tmp_path / "file" / "cache", "models": tmp_path / "models"}
+    put(places, graph)
+    with pytest.raises(WeightsError, match="could not be written"):
+        ensure(record(graph), **places)
+
+
 def test_failed_conversion_leaves_nothing(places):
     """A source that cannot be converted leaves no file behind that a later call might take."""
     put(places, b"no graph")
