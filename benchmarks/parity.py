@@ -71,7 +71,9 @@ def match(reference: peers.Peer, others: list, photos: Path, scratch: Path) -> t
             _forget(reference, *others)
             expected = reference.ask(scratch, min_face).faces
             for other in others:
-                tallies[other.name, min_face].add(expected, other.ask(scratch, min_face).faces)
+                answer = other.ask(scratch, min_face)
+                tallies[other.name, min_face].add(expected, answer.faces)
+                tallies[other.name, min_face].failed += bool(answer.error)
     protocol = {"data": "photos", "pictures": pictures, "min_faces": list(MIN_FACES), "iou": SAME, "landmarks": CLOSE}
     return protocol, {f"{name}, min face {min_face}": tally.figures() for (name, min_face), tally in tallies.items()}
 
@@ -86,7 +88,7 @@ class Tally:
     """Counts matches of one detector with the reference."""
 
     def __init__(self) -> None:
-        self.expected = self.found = self.matched = 0
+        self.expected = self.found = self.matched = self.failed = 0
         self.overlaps: list[float] = []
         self.distances: list[float] = []
         self.score_differences: list[float] = []
@@ -111,6 +113,7 @@ class Tally:
         return {
             "expected": self.expected,
             "found": self.found,
+            "failed_pictures": self.failed,
             "matched": self.matched,
             "matched_share": round(self.matched / max(1, self.expected), 4),
             "landmarks_close_share": round(float((distances <= CLOSE).mean()), 4),
@@ -162,7 +165,8 @@ def page(matching: Record, precision: Record) -> list[str]:
         "# Does it find what the others find?",
         (
             f"{matching.protocol['pictures']} photographs, thresholds .6 / .7 / .7. A box is matched at IoU {SAME}; the "
-            "distance of landmarks is the largest of the five, as a share of the box's shorter side."
+            "distance of landmarks is the largest of the five, as a share of the box's shorter side. A picture on which a "
+            f"package raises an error counts as nothing found ({failed(matching)})."
         ),
         table(head, (row(name, f) for name, f in matching.figures.items())),
         (
@@ -176,6 +180,12 @@ def page(matching: Record, precision: Record) -> list[str]:
         conditions(matching),
         "Written by `benchmarks/parity.py`; all figures are in `benchmarks/results/parity.json`.",
     ]
+
+
+def failed(matching: Record) -> str:
+    """How many pictures each raised on, in words."""
+    counts = [f"{name}: {f['failed_pictures']}" for name, f in matching.figures.items() if f["failed_pictures"]]
+    return "; ".join(counts) or "none did"
 
 
 def row(name: str, f: dict) -> list[str]:

@@ -30,6 +30,7 @@ class Answer:
 
     faces: Faces
     ms: float
+    error: str = ""
 
 
 class Peer:
@@ -66,7 +67,7 @@ class Peer:
         boxes = np.array(found["boxes"], np.float32).reshape(-1, 4)
         landmarks = np.array(found["landmarks"], np.float32).reshape(-1, 5, 2)
         scores = np.array(found["scores"], np.float32).clip(0, 1)
-        return Answer(Faces(boxes=boxes, scores=scores, landmarks=landmarks), found["ms"])
+        return Answer(Faces(boxes=boxes, scores=scores, landmarks=landmarks), found["ms"], found["error"])
 
 
 class Ours:

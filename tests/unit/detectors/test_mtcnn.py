@@ -77,7 +77,7 @@ def test_a_huge_picture_needs_bounded_memory(mtcnn, astronaut):
     huge = np.zeros((3000, 4000, 3), np.uint8)
     huge[1000:1512, 2000:2512] = astronaut
     faces = detector.detect(huge)
-    assert max(seen) < 4e6
+    assert max(seen) < 2e6
     x, y = (faces.boxes[0, :2] + faces.boxes[0, 2:]) / 2
     assert np.hypot(x - 2224, y - 1115) < 15
 
