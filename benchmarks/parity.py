@@ -74,6 +74,8 @@ def match(reference: peers.Peer, others: list, photos: Path, scratch: Path) -> t
                 answer = other.ask(scratch, min_face)
                 tallies[other.name, min_face].add(expected, answer.faces)
                 tallies[other.name, min_face].failed += bool(answer.error)
+                if answer.error:
+                    print(f"{other.name} on {file.name}, min face {min_face}: {answer.error}", flush=True)
     protocol = {"data": "photos", "pictures": pictures, "min_faces": list(MIN_FACES), "iou": SAME, "landmarks": CLOSE}
     return protocol, {f"{name}, min face {min_face}": tally.figures() for (name, min_face), tally in tallies.items()}
 

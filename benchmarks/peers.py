@@ -38,10 +38,13 @@ class Peer:
 
     def __init__(self, kind: str, python: str, threads: int = 0) -> None:
         self.name = f"{kind}, {threads} thread{'s' if threads > 1 else ''}" if threads else kind
-        command = [python, str(SERVER), kind, str(threads or os.cpu_count())]
+        self._command = [python, str(SERVER), kind, str(threads or os.cpu_count())]
         self._turn = 0
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen:
+        return subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
     def __enter__(self) -> Self:
@@ -56,13 +59,15 @@ class Peer:
         self._turn += 1
 
     def ask(self, image: Path, min_face: int) -> Answer:
-        """Faces of the picture in the file ``image`` (npy)."""
+        """Faces of the picture in the file ``image`` (npy); none, with the error, where the package fails."""
         request = {"image": str(image), "min_face": min_face, "turn": self._turn}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.name} ended on {image.name}; run benchmarks/peer_server.py by hand to see why")
+            code = self._process.wait()
+            self._process = self._start()
+            return Answer(Faces.empty(), float("nan"), f"the process ended with code {code}")
         found = json.loads(line)
         boxes = np.array(found["boxes"], np.float32).reshape(-1, 4)
         landmarks = np.array(found["landmarks"], np.float32).reshape(-1, 5, 2)

@@ -82,6 +82,13 @@ def test_a_huge_picture_needs_bounded_memory(mtcnn, astronaut):
     assert np.hypot(x - 2224, y - 1115) < 15
 
 
+def test_a_very_long_picture_is_searched(mtcnn, astronaut):
+    """A strip longer than OpenCV can sample from is searched all the same, its face found."""
+    long = np.zeros((300, 33_000, 3), np.uint8)
+    long[:, 30_000:30_512] = astronaut[:300]
+    assert np.abs(mtcnn(min_face=60).detect(long).boxes[0] - np.add(FACE, (30_000, 0, 30_000, 0))).max() < 15
+
+
 # refine
 
 

@@ -108,7 +108,8 @@ class MtcnnDetector:
 
     def _source(self, image: NDArray[np.uint8]) -> Source:
         image = np.ascontiguousarray(check_image(image))
-        return FastSource(image) if self.options.mode == "fast" else ExactSource(image)
+        fast = self.options.mode == "fast" and max(image.shape) <= FastSource.LONGEST
+        return FastSource(image) if fast else ExactSource(image)
 
 
 def open_mtcnn(

@@ -122,6 +122,9 @@ class FastSource:
         image: ``(H, W, 3)`` uint8 RGB.
     """
 
+    LONGEST = 2**15 - 2
+    """Longest side of an image, pixels: ``cv2.remap`` takes no longer one."""
+
     def __init__(self, image: NDArray[np.uint8]) -> None:
         self.height, self.width = image.shape[:2]
         self._mipmaps = [image]
