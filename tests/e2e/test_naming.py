@@ -200,3 +200,12 @@ def test_doctor_tells_provider_gallery_and_threshold(mien, photo):
     assert "at most 1 stranger in 100 named" in told["threshold"]
     assert "measured on" in told
     assert result.code == 0
+
+
+def test_explain_tells_near_misses_in_a_few_lines(mien, photo):
+    """Words, not thousands of windows: one line per place that almost came through, with the setting to move."""
+    blurred = photo("blurred.png", change=lambda image: cv2.GaussianBlur(image, (0, 0), 5))
+    words = mien("detect", blurred, "--explain", "--onet-threshold", 0.9999).out.splitlines()
+    assert words[0].endswith("0 faces")
+    assert len(words) <= 15
+    assert any("is below 0.9999 (--onet-threshold)" in line for line in words)

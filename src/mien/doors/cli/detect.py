@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LANDMARKS", "Draw", "Paths", "face_rows", "register"]
 
+TOLD = 10
+"""How many near misses ``--explain`` tells in words for one picture."""
+
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 COLUMNS = ("picture", "face", "x", "y", "width", "height", "confidence", *LANDMARKS)
 
@@ -115,15 +118,52 @@ def _tell(session: Session, data: list[dict[str, Any]]) -> None:
         largest = "no limit" if trace["largest_face"] is None else f"{trace['largest_face']:.0f} px"
         session.out.text(f"  searched for faces from {trace['smallest_face']:.0f} px to {largest}")
         session.out.text("  windows let through: " + ", ".join(f"{k} {v}" for k, v in trace["counts"].items()))
-        for candidate in trace["candidates"]:
+        misses = near_misses(trace["candidates"])
+        for candidate in misses[:TOLD]:
             reason = candidate["reason"]
-            if reason is None or candidate["stage"] == "pnet" or candidate["absorbed_by"] is not None:
-                continue  # thousands end at the first stage or give way to a better one: --draw and --json show them
             x1, y1, x2, y2 = candidate["box_xyxy"]
             setting = f" ({reason['setting']})" if reason["setting"] else ""
-            session.out.text(f"  {x1:.0f},{y1:.0f} {x2 - x1:.0f}×{y2 - y1:.0f}: {reason['words']}{setting}")
+            place = f"{x1:.0f},{y1:.0f} {x2 - x1:.0f}×{y2 - y1:.0f}"
+            session.out.text(f"  {place}: {candidate['stage']}'s {reason['words']}{setting}")
+        if len(misses) > TOLD:
+            session.out.text(
+                f"  … and {len(misses) - TOLD} more; every window: --json, --draw DIR; one place: --region"
+            )
         if "region" in entry:
             session.out.text(f"  region: {entry['region']['words']}")
+
+
+def near_misses(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Windows that almost came through, those that came furthest first, one for each place.
+
+    Thousands of windows end at the first stage, give way to a better one, or have next to no score: they explain nothing.
+    """
+    stages = {"onet": 2, "rnet": 1}
+    near = [
+        c
+        for c in candidates
+        if c["stage"] in stages
+        and c["absorbed_by"] is None
+        and c["reason"] is not None
+        and c["reason"]["measured"] is not None
+        and c["reason"]["measured"] >= 0.5 * (c["reason"]["limit"] or 0.0)
+    ]
+    near.sort(key=lambda c: (-stages[c["stage"]], -c["reason"]["measured"]))
+    faces = [c["box_xyxy"] for c in candidates if c["stage"] == "face"]
+    kept: list[dict[str, Any]] = []
+    for c in near:
+        others = [*faces, *(k["box_xyxy"] for k in kept)]
+        if not any(_overlap(c["box_xyxy"], other) > 0.4 for other in others):
+            kept.append(c)
+    return kept
+
+
+def _overlap(a: list[float], b: list[float]) -> float:
+    """Shared area over the smaller of two boxes x1, y1, x2, y2."""
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return width * height / smaller if smaller > 0 else 0.0
 
 
 def _draw(folder: Path, target: Path, picture: Picture, faces: Faces, trace: Trace | None) -> None:
