@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import NotFoundError
+from mien.core.errors import NotFoundError, SpaceMismatchError
 from mien.core.faces import Faces, Picture
 from mien.core.people import Person, Template
 from mien.core.protocols import Detector, Embedder, Gallery
@@ -134,8 +134,9 @@ class Enroller:
     def _already_enrolled(self, name: str, picture: Picture) -> Reason | None:
         if not picture.sha256:
             return None
-        known = self._known(name)
-        for person, template in self._gallery.find_photo(picture.sha256, self._embedder.space):
+        enrolled = self._gallery.find_photo(picture.sha256, self._embedder.space)
+        known = self._known(name) if enrolled else None
+        for person, template in enrolled:
             if known is not None and person.id == known.id:
                 text = f"this photo is already enrolled for {person.name} ({template.source})"
                 return Reason("gate", "photo already enrolled", text=text)
@@ -143,12 +144,15 @@ class Enroller:
 
     def _collision(self, name: str, vector: NDArray[np.float32], options: EnrolOptions) -> tuple[Reason | None, str]:
         """Whether the face is somebody else's already, and a warning if it is unlike the person's own photographs."""
-        vectors, owners, people = self._gallery.vectors(self._embedder.space)
+        try:
+            vectors, owners, people = self._gallery.vectors(self._embedder.space)
+        except SpaceMismatchError:  # enrolling again is how a gallery comes into another space
+            return None, f"first face in the space {self._embedder.space.name}: not compared with those of other spaces"
         if not people:
             return None, ""
         known = self._known(name)
         cosines = similarities(vector, vectors)[0]
-        own = np.array([known is not None and people[o].id == known.id for o in owners], bool)
+        own = np.array([known is not None and person.id == known.id for person in people], bool)[owners]
         threshold = self._identifier.threshold(self._embedder.space, self._gallery).similarity
         best_own = float(cosines[own].max()) if own.any() else None
         others = np.where(own, -1.0, cosines)

@@ -19,6 +19,10 @@ from mien.recognition.calibration import Threshold, derive_threshold
 __all__ = ["CosineIdentifier", "IdentifyOptions"]
 
 
+_JUST_REACHED = 1e-6
+"""What a similarity equal to the threshold is worth: little, but a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentifyOptions:
     """How sure a name must be.
@@ -143,12 +147,18 @@ class CosineIdentifier:
         )
 
     def _once_each(self, scores: _Scores, threshold: float, usable: list[bool], alone: list[Match]) -> list[Match]:
-        """The decisions when every person may be named once: the assignment of the largest total similarity."""
-        worth = np.where(scores.best >= threshold, scores.best + 1.0, 0.0)
+        """The decisions when every person may be named once: the assignment that lies furthest above the threshold.
+
+        Counted is what exceeds the threshold, so that a sure face keeps its name however many doubtful ones could be
+        named if it took another.
+        """
+        worth = np.where(scores.best >= threshold, scores.best - threshold + _JUST_REACHED, 0.0)
         worth[~np.array(usable)] = 0.0
-        if (worth > 0).sum(axis=0).max(initial=0) <= 1:
+        contested = (worth > 0).sum(axis=0)
+        if contested.max(initial=0) <= 1:
             return alone
-        pairs = assign(worth)
+        wanted = np.flatnonzero(contested)
+        pairs = [(row, int(wanted[column])) for row, column in assign(worth[:, wanted])]
         return [self._decide(scores, row, threshold, pairs) if usable[row] else alone[row] for row in range(len(alone))]
 
     def _decide(self, scores: _Scores, row: int, threshold: float, pairs: list[tuple[int, int]] | None) -> Match:

@@ -1,9 +1,11 @@
 """Learning people: the gate, several faces, duplicates, each photo whole or not at all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mien.core.errors import InputError, StoreError
+from mien.core.errors import InputError, SpaceMismatchError, StoreError
 from mien.core.faces import Picture, Quality
 from mien.core.people import Person
 from mien.recognition.enrolment import EnrolOptions
@@ -11,7 +13,7 @@ from mien.recognition.identification import CosineIdentifier, IdentifyOptions
 from mien.recognition.quality import QualityLimits, judge
 from mien.recognition.recognizer import Recognizer
 from tests.fakes.gallery import MemoryGallery
-from tests.fakes.plugs import FakeDetector, FakeEmbedder
+from tests.fakes.plugs import SPACE, FakeDetector, FakeEmbedder
 
 RED, GREEN, PINK = (200, 100, 100), (100, 200, 100), (200, 110, 105)
 BOX = [20, 20, 100, 120]
@@ -179,3 +181,17 @@ def test_a_batch_is_each_picture_on_its_own(recognizer):
     recognizer.enroll("Ada", [photo(RED)])
     tables = recognizer.identify_batch([photo(PINK), photo(GREEN)])
     assert [t.matches[0].decision for t in tables] == ["match", "unknown"]
+
+
+def test_photographs_can_be_enrolled_again_with_another_embedder(recognizer):
+    """The way out that the error of two spaces names is open: the other space begins empty and says so."""
+    recognizer.enroll("Ada", [photo(RED)])
+    other = replace(SPACE, name="other", weights="11")
+    fresh = Recognizer(recognizer.detector, FakeEmbedder(other), recognizer.identifier, recognizer.gallery)
+    with pytest.raises(SpaceMismatchError, match="enrol the photographs again with --embedder other"):
+        fresh.identify(photo(PINK, name="b.jpg"))
+    (outcome,) = fresh.enroll("Ada", [photo(RED)])
+    assert outcome.accepted
+    assert "first face in the space other" in outcome.warning
+    assert fresh.identify(photo(PINK, name="b.jpg")).matches[0].name == "Ada"
+    assert recognizer.identify(photo(PINK, name="b.jpg")).matches[0].name == "Ada"

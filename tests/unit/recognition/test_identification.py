@@ -108,6 +108,12 @@ def test_the_assignment_looks_at_the_total_not_at_the_first():
     assert (first.name, second.name) == ("Eve", "Ada")
 
 
+def test_a_certain_face_does_not_give_its_name_to_a_doubtful_one():
+    """Two faces just over the threshold are worth less than one that is sure: Ada stays Ada, the other is nobody."""
+    first, second = decide(GALLERY, near(0.83, 0.54), near(0.52, 0.1))
+    assert (first.name, second.decision) == ("Ada", "unknown")
+
+
 def test_the_same_person_twice_is_named_once_unless_told_otherwise():
     """A face in the mirror stays unknown and says why; --no-once names both."""
     first, second = decide(GALLERY, near(0.9), near(0.8))
