@@ -6,13 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.unit.zoo.tensorflow_graph import without_control_inputs
 
 from mien.core.vectors import unit
 from mien.embedders.network import EmbedderOptions, NetworkEmbedder
 from mien.zoo.catalog import Catalog
 from mien.zoo.runtime import OnnxNetwork
 from mien.zoo.weights import ensure
+from tests.unit.zoo.tensorflow_graph import without_control_inputs
 
 pytestmark = pytest.mark.weights
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import onnx
 
 from mien.core.errors import DuplicateError, InputError, WeightsError
-from mien.zoo.catalog import Alignment, Kind, Preprocessing, Source, WeightRecord, record_to_toml
+from mien.zoo.catalog import Alignment, Catalog, Kind, Preprocessing, Source, WeightRecord, record_to_toml
 from mien.zoo.convert.facenet import convert_facenet
 from mien.zoo.files import write_atomically
 
@@ -89,8 +89,8 @@ def add(path: Path, models: Path, options: AddOptions | None = None) -> WeightRe
 def _check_name(name: str, models: Path, *, replace: bool) -> None:
     if not name or name != Path(name).name or name.startswith("."):
         raise InputError(f"{name!r} cannot be a name of weights: it becomes a file name; use letters, digits and -")
-    if not replace and (models / f"{name}.toml").exists():
-        raise DuplicateError(f"weights called {name!r} are in {models} already; choose another name or replace them")
+    if not replace and name in Catalog(models).names():
+        raise DuplicateError(f"weights called {name!r} are there already; choose another name or replace them")
 
 
 def _read(path: Path, size: int) -> bytes:

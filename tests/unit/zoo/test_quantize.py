@@ -3,13 +3,13 @@
 import numpy as np
 import onnx
 import pytest
-from tests.unit.zoo.tensorflow_graph import training_graph
 
 from mien.core.errors import WeightsError
 from mien.zoo.convert.facenet import convert_facenet
 from mien.zoo.convert.graph import Graph
 from mien.zoo.convert.quantize import measurable, quantize
 from mien.zoo.runtime import OnnxNetwork
+from tests.unit.zoo.tensorflow_graph import training_graph
 
 
 def measured(model, batch, tmp_path):

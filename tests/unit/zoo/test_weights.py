@@ -10,11 +10,11 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
-from tests.unit.zoo.tensorflow_graph import training_graph
 
 from mien.core.errors import InputError, WeightsError
 from mien.zoo.catalog import Catalog, Preprocessing, Source, WeightRecord
 from mien.zoo.weights import check, ensure, export
+from tests.unit.zoo.tensorflow_graph import training_graph
 
 DATA = bytes(range(256)) * 400
 
@@ -88,6 +88,23 @@ def test_altered_conversion_is_refused(places, graph):
     with pytest.raises(WeightsError, match="remove the folder"):
         ensure(record(graph), **places)
     assert check(record(graph), **places).state == "altered"
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "[]", ""])
+def test_a_damaged_list_is_refused(places, graph, text):
+    """A list of digests that cannot be read vouches for nothing."""
+    put(places, graph)
+    path = ensure(record(graph), **places)["embedder"]
+    (path.parent / "sha256.json").write_text(text)
+    with pytest.raises(WeightsError, match="remove the folder"):
+        ensure(record(graph), **places)
+
+
+def test_a_wrong_file_in_the_models_folder_is_to_be_removed(places):
+    """The remedy fits the place: a wrong file that was brought is to be removed, not installed again."""
+    put(places, DATA, "graph_final.pb")
+    with pytest.raises(WeightsError, match=r"remove it$"):
+        ensure(Catalog().get("facenet"), **places)
 
 
 def test_a_cache_that_cannot_be_written_to(tmp_path, graph):
