@@ -46,9 +46,12 @@ def main() -> None:
         if peers.python_of(options, "mtcnn"):
             others.append(stack.enter_context(peers.Peer("mtcnn", peers.python_of(options, "mtcnn"))))
         scratch = Path(folder) / "picture.npy"
-        matching = match(reference, others, data_folder(options, "photos"), scratch)
+        records = [
+            record("detector parity", *match(reference, others, data_folder(options, "photos"), scratch), options)
+        ]
+        write_records(records, options.results)
         precision = wider(reference, others, data_folder(options, "wider"), scratch)
-    records = [record("detector parity", *matching, options), record("detection", *precision, options)]
+        records.append(record("detection", *precision, options))
     write_records(records, options.results)
     write_page(options.page, *page(*records))
     print(options.page.read_text(encoding="utf-8"))

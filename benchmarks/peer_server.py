@@ -9,8 +9,12 @@ Reads one JSON request per line, {"image": "x.npy", "min_face": 20}, image (H, W
 import contextlib
 import json
 import os
+import resource
 import sys
 import time
+
+MEMORY = 16 * 2**30
+"""Bytes a peer may have: one that wants more fails on that picture instead of taking the machine with it."""
 
 KIND, THREADS = sys.argv[1], sys.argv[2]
 os.environ |= {"OMP_NUM_THREADS": THREADS, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
@@ -67,6 +71,7 @@ def _from_dicts(faces):
 
 
 def main():
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the package prints goes to stderr
     with contextlib.redirect_stdout(sys.stderr):
