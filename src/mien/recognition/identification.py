@@ -14,10 +14,13 @@ from mien.core.protocols import Gallery
 from mien.core.reasons import Reason
 from mien.core.vectors import similarities
 from mien.recognition.assignment import assign
-from mien.recognition.calibration import Threshold, derive_threshold
+from mien.recognition.calibration import Threshold, derive_margin, derive_threshold
 
 __all__ = ["CosineIdentifier", "IdentifyOptions"]
 
+
+UNCALIBRATED_MARGIN = 0.05
+"""The margin where a threshold was given by hand for a space about which nothing is known."""
 
 _JUST_REACHED = 1e-6
 """What a similarity equal to the threshold is worth: little, but a name."""
@@ -30,7 +33,8 @@ class IdentifyOptions:
     Args:
         strangers: at most one stranger in so many is named; the threshold follows from it and the gallery's size.
         threshold: a cosine given by hand instead; None derives it.
-        margin: the least lead over the runner-up; a smaller one makes the answer ``ambiguous``.
+        margin: the least lead over the runner-up, a difference of cosines; a smaller one makes the answer ``ambiguous``.
+            None derives it from the threshold and the space's calibration.
         top: how many candidates each answer carries.
         once: whether a person may be named only once per picture.
 
@@ -40,19 +44,27 @@ class IdentifyOptions:
 
     strangers: int = 100
     threshold: float | None = None
-    margin: float = 0.05
+    margin: float | None = None
     top: int = 3
     once: bool = True
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not -1.0 <= self.threshold <= 1.0:
             raise SettingError(f"threshold is {self.threshold}: a cosine between -1 and 1 is needed (--threshold 0.5)")
-        if not 0.0 <= self.margin <= 2.0:
+        if self.margin is not None and not 0.0 <= self.margin <= 2.0:
             raise SettingError(
                 f"margin is {self.margin}: a difference of cosines between 0 and 2 is needed (--margin 0.05)"
             )
         if self.top < 1:
             raise SettingError(f"top is {self.top}: at least 1 candidate is needed (--top 3)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """What an answer must reach to be a name: similarity, and lead over the runner-up."""
+
+    threshold: float
+    margin: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +115,7 @@ class CosineIdentifier:
         Raises:
             SettingError: no threshold was given and the space has no calibration.
         """
-        calibration = among.calibration(space) or self._calibration
-        if calibration is not None and calibration.space_id != space.id:
-            calibration = None
+        calibration = self._known(space, among)
         given = self.options.threshold
         if given is not None:
             lost = None if calibration is None else calibration.genuine_lost(given)
@@ -116,6 +126,22 @@ class CosineIdentifier:
                 "or use an embedder with a calibration (mien models list)"
             )
         return derive_threshold(calibration, strangers=self.options.strangers, templates=templates)
+
+    def margin(self, space: EmbeddingSpace, among: Gallery) -> float:
+        """The least lead over the runner-up for the gallery as it is now, a difference of cosines."""
+        if self.options.margin is not None:
+            return self.options.margin
+        calibration = self._known(space, among)
+        return (
+            UNCALIBRATED_MARGIN
+            if calibration is None
+            else derive_margin(calibration, self.threshold(space, among).similarity)
+        )
+
+    def _known(self, space: EmbeddingSpace, among: Gallery) -> Calibration | None:
+        """What is known about strangers in this very space: the gallery's own calibration goes first."""
+        calibration = among.calibration(space) or self._calibration
+        return calibration if calibration is not None and calibration.space_id == space.id else None
 
     def identify(self, faces: Faces, among: Gallery) -> tuple[Match, ...]:
         """One decision per face of one picture.
@@ -133,12 +159,12 @@ class CosineIdentifier:
         if faces.embeddings is None or faces.space is None:
             raise InputError("faces have no embeddings to identify: run the embedder first, or Recognizer.identify")
         vectors, owners, people = among.vectors(faces.space)
-        threshold = self.threshold(faces.space, among).similarity
+        bar = _Bar(self.threshold(faces.space, among).similarity, self.margin(faces.space, among))
         scores = _score(faces.embeddings, vectors, owners, people)
-        matches = [self._decide(scores, row, threshold, None) for row in range(len(faces))]
+        matches = [self._decide(scores, row, bar, None) for row in range(len(faces))]
         usable = [faces.quality is None or faces.quality[row].usable for row in range(len(faces))]
         if self.options.once and people:
-            matches = self._once_each(scores, threshold, usable, matches)
+            matches = self._once_each(scores, bar, usable, matches)
         return tuple(
             match
             if usable[row] or faces.quality is None
@@ -146,23 +172,24 @@ class CosineIdentifier:
             for row, match in enumerate(matches)
         )
 
-    def _once_each(self, scores: _Scores, threshold: float, usable: list[bool], alone: list[Match]) -> list[Match]:
+    def _once_each(self, scores: _Scores, bar: _Bar, usable: list[bool], alone: list[Match]) -> list[Match]:
         """The decisions when every person may be named once: the assignment that lies furthest above the threshold.
 
         Counted is what exceeds the threshold, so that a sure face keeps its name however many doubtful ones could be
         named if it took another.
         """
-        worth = np.where(scores.best >= threshold, scores.best - threshold + _JUST_REACHED, 0.0)
+        worth = np.where(scores.best >= bar.threshold, scores.best - bar.threshold + _JUST_REACHED, 0.0)
         worth[~np.array(usable)] = 0.0
         contested = (worth > 0).sum(axis=0)
         if contested.max(initial=0) <= 1:
             return alone
         wanted = np.flatnonzero(contested)
         pairs = [(row, int(wanted[column])) for row, column in assign(worth[:, wanted])]
-        return [self._decide(scores, row, threshold, pairs) if usable[row] else alone[row] for row in range(len(alone))]
+        return [self._decide(scores, row, bar, pairs) if usable[row] else alone[row] for row in range(len(alone))]
 
-    def _decide(self, scores: _Scores, row: int, threshold: float, pairs: list[tuple[int, int]] | None) -> Match:
+    def _decide(self, scores: _Scores, row: int, bar: _Bar, pairs: list[tuple[int, int]] | None) -> Match:
         """The decision for one face; with ``pairs``, people given to other faces of the picture are not available."""
+        threshold = bar.threshold
         if not scores.people:
             return Match("unknown", threshold=threshold, reasons=(Reason("identify", "nobody is enrolled yet"),))
         cosine = scores.best[row]
@@ -179,8 +206,8 @@ class CosineIdentifier:
             return Match("unknown", candidates, threshold, margin, (*missed, *reasons))
         ranked = [free[0], *nearer, *free[1:]][: self.options.top]  # the chosen one leads
         candidates = tuple(scores.contender(row, c) for c in ranked)
-        if margin is not None and margin < self.options.margin:
-            close = Reason("identify", "margin to the runner-up", margin, self.options.margin, "--margin")
+        if margin is not None and margin < bar.margin:
+            close = Reason("identify", "margin to the runner-up", margin, bar.margin, "--margin")
             return Match("ambiguous", candidates, threshold, margin, (close, *reasons))
         return Match("match", candidates, threshold, margin, reasons)
 

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     # naming people
     strangers: Annotated[int, Field(ge=2)] = 100
     threshold: Cosine | None = None
-    margin: Annotated[float, Field(ge=0, le=2)] = 0.05
+    margin: Annotated[float, Field(ge=0, le=2)] | None = None
     top: Annotated[int, Field(ge=1)] = 3
     once: bool = True
 

@@ -52,7 +52,7 @@ def faces_of(*vectors: np.ndarray, quality=None) -> Faces:
 
 
 def decide(gallery, *vectors, **options):
-    identifier = CosineIdentifier(CALIBRATION, IdentifyOptions(**{"threshold": 0.5} | options))
+    identifier = CosineIdentifier(CALIBRATION, IdentifyOptions(**{"threshold": 0.5, "margin": 0.05} | options))
     return identifier.identify(faces_of(*vectors), gallery)
 
 
@@ -120,6 +120,15 @@ def test_the_same_person_twice_is_named_once_unless_told_otherwise():
     assert (first.name, second.decision) == ("Ada", "unknown")
     assert "Ada (0.80) is face 1 of this picture (0.90)" in [r.words() for r in second.reasons]
     assert [m.name for m in decide(GALLERY, near(0.9), near(0.8), once=False)] == ["Ada", "Ada"]
+
+
+def test_the_margin_follows_the_scale_of_the_space():
+    """Where cosines lie closer together a smaller lead is enough; a margin given by hand stays."""
+    close = Calibration(**CALIBRATION.to_dict() | {"similarity": tuple(0.8 + s / 10 for s in CALIBRATION.similarity)})
+    wide, narrow = (CosineIdentifier(c).margin(SPACE, GALLERY) for c in (CALIBRATION, close))
+    assert wide == pytest.approx(10 * narrow)
+    assert CosineIdentifier(close, IdentifyOptions(margin=0.2)).margin(SPACE, GALLERY) == 0.2
+    assert CosineIdentifier(None, IdentifyOptions(threshold=0.5)).margin(SPACE, GALLERY) == 0.05
 
 
 def test_an_empty_gallery_knows_nobody():
