@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -55,12 +57,14 @@ class Session:
 
     def each(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items of a long run; Ctrl-C ends it after the one at hand, so that what was done is kept and printed."""
+        if self.interrupted:
+            return
         self._looping = True
         try:
             for item in items:
+                yield item
                 if self.interrupted:
                     return
-                yield item
         finally:
             self._looping = False
 
@@ -197,10 +201,17 @@ def _guarded(function: Callable[..., int | None], session: Session, values: dict
     try:
         with _interrupts(session):
             code = function(session, **values)
+            session.out.flush()
     except SettingError as error:
         session.out.problem(f"mien: {error}")
         return Exit.USAGE
-    except (MienError, OSError) as error:
+    except BrokenPipeError:  # the reader has what it wanted (| head): no reason to complain
+        _leave_stdout()
+        return Exit.FAILED
+    except OSError as error:
+        session.out.problem(f"mien: {_in_words(error)}")
+        return Exit.FAILED
+    except MienError as error:
         session.out.problem(f"mien: {error}")
         return Exit.FAILED
     except KeyboardInterrupt:
@@ -213,6 +224,21 @@ def _guarded(function: Callable[..., int | None], session: Session, values: dict
     if code is not None:
         return code
     return Exit.SOME_FAILED if session.failed else Exit.OK
+
+
+def _in_words(error: OSError) -> str:
+    """What the system said, without its number: ``out/a.jpg: no space left on device``."""
+    from mien.media.images import printable
+
+    where = "" if error.filename is None else f"{printable(error.filename)}: "
+    return f"{where}{(error.strerror or str(error)).lower()}"
+
+
+def _leave_stdout() -> None:
+    """Nobody reads stdout any more: what is still to be written there at the end goes nowhere, without a complaint."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 @contextmanager

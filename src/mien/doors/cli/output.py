@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
+
+from mien.core.errors import MienError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -34,7 +36,7 @@ class Output:
 
     format: Format = "table"
     quiet: bool = False
-    _notes: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+    _notes: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, emoji=False, soft_wrap=True))
 
     def table(self, title: str, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], data: Any = None) -> None:
         """Print rows as a table or CSV; as JSON ``data``, or the rows if there is none.
@@ -48,20 +50,29 @@ class Output:
         if self.format == "json":
             self.json(list(rows) if data is None else data)
         elif self.format == "csv":
-            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer = csv.writer(_stdout(), lineterminator="\n")
             writer.writerow(columns)
-            writer.writerows([_cell(row.get(c)) for c in columns] for row in rows)
+            writer.writerows([_writable(_cell(row.get(c))) for c in columns] for row in rows)
         else:
             _print_table(title, rows, columns)
 
     def json(self, data: Any) -> None:
-        """Print one JSON document, names in their own script."""
-        sys.stdout.write(_writable(json.dumps(data, ensure_ascii=False, indent=2)) + "\n")
+        """Print one JSON document, names in their own script where stdout can carry it, else as JSON's escapes."""
+        out = _stdout()
+        document = json.dumps(data, ensure_ascii=False, indent=2)
+        if _writable(document) != document:
+            document = json.dumps(data, indent=2)
+        out.write(document + "\n")
 
     def text(self, line: str) -> None:
         """Print one line of the result; only where a table would be printed."""
         if self.format == "table":
-            sys.stdout.write(_writable(line) + "\n")
+            _stdout().write(_writable(line) + "\n")
+
+    def flush(self) -> None:
+        """Hand over what was printed, so that a full disk or a reader that has gone shows now and not at the end."""
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
     def note(self, line: str) -> None:
         """Something worth knowing that is not the result."""
@@ -86,7 +97,7 @@ class Output:
 
             def at(stage: str, index: int, total: int) -> None:
                 if stage not in tasks:
-                    tasks[stage] = bar.add_task(stage, total=total)
+                    tasks[stage] = bar.add_task(escape(stage), total=total)
                 bar.update(tasks[stage], completed=index, total=total)
 
             yield at
@@ -102,11 +113,11 @@ class Output:
 def _print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(file=_stdout(), highlight=False, emoji=False)
     if not console.is_terminal:
         # A pipe has no width: give every column what it needs.
-        console = Console(highlight=False, width=max(80, _needed(rows, columns)))
-    table = Table(title=title, title_justify="left")
+        console = Console(file=_stdout(), highlight=False, emoji=False, width=max(80, _needed(rows, columns)))
+    table = Table(title=escape(_writable(title)), title_justify="left")
     for column in columns:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
         table.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
@@ -132,7 +143,20 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _stdout() -> TextIO:
+    """Where data go; looked up at each use, since programs put another stream in its place.
+
+    Raises:
+        MienError: it was closed before the program began (``mien … >&-``).
+    """
+    # typeshed has TextIO, Python has None for a closed descriptor
+    out: TextIO | None = sys.stdout
+    if out is None:
+        raise MienError("stdout is closed: there is nowhere to print the result")
+    return out
+
+
 def _writable(text: str) -> str:
-    """``text`` with names that are no valid UTF-8 escaped, so that printing cannot fail."""
-    encoding = sys.stdout.encoding or "utf-8"
+    """``text`` with escapes for what stdout cannot carry (names that are no UTF-8, a console that knows ASCII only)."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
