@@ -207,12 +207,9 @@ def _guarded(function: Callable[..., int | None], session: Session, values: dict
         return Exit.USAGE
     except BrokenPipeError:  # the reader has what it wanted (| head): no reason to complain
         _leave_stdout()
-        return Exit.FAILED
-    except OSError as error:
-        session.out.problem(f"mien: {_in_words(error)}")
-        return Exit.FAILED
-    except MienError as error:
-        session.out.problem(f"mien: {error}")
+        code = Exit.FAILED
+    except (MienError, OSError) as error:
+        session.out.problem(f"mien: {_in_words(error) if isinstance(error, OSError) else error}")
         return Exit.FAILED
     except KeyboardInterrupt:
         session.interrupted = True
