@@ -140,3 +140,55 @@ def test_names_that_are_no_utf8_are_printed_with_escapes(mien, photo, home):
     assert result.code == 0
     assert "bad\\xff\\nname.png" in result.out
     assert len(result.out.strip().splitlines()) == 3
+
+
+@pytest.mark.parametrize("words", [("detect",), ("who", "--threshold", "0.5")])
+def test_a_drawing_never_takes_the_place_of_a_photograph(mien, photo, words):
+    """--draw into the folder that is read is refused before anything is written, by any path to it."""
+    path = photo("photos/a.jpg")
+    before = path.read_bytes()
+    result = mien(words[0], "photos", *words[1:], "--draw", path.parent / ".." / "photos")
+    assert result.code == 2
+    assert "could take the place of" in result.err
+    assert path.read_bytes() == before
+
+
+def test_a_contact_sheet_never_takes_the_place_of_a_photograph(mien, photo, home):
+    """The default faces.jpg may be somebody's photograph."""
+    path = photo("faces.jpg")
+    before = path.read_bytes()
+    result = mien("show", home)
+    assert result.code == 2
+    assert "is one of the photographs" in result.err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("detect", "a.png", "--draw", "file"),
+        ("show", "a.png", "--out", "file/faces.jpg"),
+        ("embed", ".", "-o", "file/e.npz"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_before_the_work(mien, photo, home, words):
+    """Nobody waits an hour to hear that there is nowhere to put the result."""
+    photo("a.png")
+    (home / "file").write_text("a file where a folder is needed")
+    result = mien(*words, "--json")
+    assert result.code == 1
+    assert result.out == ""
+    assert "cannot write into file: it is a file" in result.err
+
+
+def test_folders_for_results_are_made(mien, photo, home):
+    """A contact sheet goes into a folder that is not there yet."""
+    assert mien("show", photo("a.png"), "--out", home / "new" / "faces.jpg").code == 0
+    assert (home / "new" / "faces.jpg").is_file()
+
+
+def test_a_setting_that_cannot_work_is_no_fault_of_each_picture(mien, photo):
+    """One line and the exit code of a wrong setting, however many pictures."""
+    result = mien("show", photo("a.png"), photo("b.png"), "--min-face", "2")
+    assert result.code == 2
+    assert result.err.count("min_face") == 1

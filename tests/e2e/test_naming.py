@@ -140,6 +140,15 @@ def test_explain_says_which_setting_would_have_kept_a_small_face(mien, photo):
     assert len(mien("detect", path, "--min-face", 20, "--json").json()[0]["faces"]) == 1
 
 
+def test_a_big_photograph_is_explained_in_its_own_pixels(mien, photo):
+    """A JPEG that detect alone would decode smaller: limits and windows are in pixels of the original, the face is there."""
+    path = photo("big.jpg", change=lambda image: cv2.resize(image, (2048, 2048), interpolation=cv2.INTER_CUBIC))
+    (entry,) = mien("detect", path, "--min-face", 160, "--explain", "--region", "800,360,200,240", "--json").json()
+    assert len(entry["faces"]) == 1
+    assert 100 < entry["trace"]["smallest_face"] <= 170
+    assert "a face was found here" in entry["region"]["words"]
+
+
 def test_a_provider_that_cannot_be_had_is_an_error(mien, photo):
     """--provider cuda without CUDA does not fall back silently."""
     result = mien("detect", photo("a.png"), "--provider", "cuda")

@@ -56,6 +56,9 @@ def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> Found:
     pictures: dict[Path, None] = {}  # a set that keeps its order
     problems: list[Problem] = []
     for path in paths:
+        if not os.fspath(path):  # Path("") would be the folder one is in
+            problems.append(Problem("''", "an empty name; give a file, a folder or a pattern"))
+            continue
         pictures.update(dict.fromkeys(_named(Path(path), problems)))
     return Found(tuple(pictures), tuple(problems))
 

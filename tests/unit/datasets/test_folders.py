@@ -129,3 +129,12 @@ def test_no_people(tmp_path):
     for root in (tmp_path / "a.jpg", tmp_path / "none", tmp_path / "loop", tmp_path):
         with pytest.raises(InputError, match="folder per person"):
             person_folders(root)
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(tmp_path, monkeypatch):
+    """``mien detect "$UNSET"`` must not search everything here."""
+    (tmp_path / "a.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    found = find_pictures([""])
+    assert found.pictures == ()
+    assert "empty name" in found.problems[0].reason

@@ -14,7 +14,7 @@ import typer
 from mien.core.errors import InputError
 from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, command
 from mien.doors.cli.detect import LANDMARKS
-from mien.doors.cli.pictures import drawn_path, readable, shown
+from mien.doors.cli.pictures import drawn_path, prepare_folder, readable, shown
 from mien.doors.cli.who import draw_named, label, named_rows
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def demo(
     learnt from the first good one; those with a single photograph stay strangers. Your gallery is not touched.
     """
     plan = _packaged(session) if folder is None else _own(session, folder)
+    prepare_folder(out, [path for path, _ in plan.ask])
     with _own_gallery(session):
         learnt = _enrol(session, plan)
         rows, right = _ask(session, plan, learnt, out)
@@ -171,6 +172,5 @@ def _sheet(out: Path, chips: list[NDArray[np.uint8]], captions: list[str]) -> No
     from mien.media.drawing import contact_sheet
     from mien.media.images import write_image
 
-    out.mkdir(parents=True, exist_ok=True)
     if chips:
         write_image(out / "contact-sheet.jpg", contact_sheet(chips, captions))

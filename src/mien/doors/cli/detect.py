@@ -9,7 +9,7 @@ import typer
 
 from mien.core.errors import InputError, SettingError
 from mien.doors.cli.command import DETECTING, Session, command
-from mien.doors.cli.pictures import drawn_path, find, readable, shown
+from mien.doors.cli.pictures import drawn_path, find, prepare_folder, readable, shown
 
 if TYPE_CHECKING:
     from mien.core.faces import Faces, Picture
@@ -45,18 +45,23 @@ def detect(
     if region and not explain:
         raise SettingError("--region says where to explain: add --explain")
     place = _region(region)
+    if explain:
+        session.given["full_size"] = True  # sizes are told in pixels of the original
     detector = session.house.detector
+    pictures = find(session, paths)
+    if draw is not None:
+        prepare_folder(draw, pictures)
     rows: list[dict[str, Any]] = []
     data: list[dict[str, Any]] = []
     taken: set[Path] = set()
-    for path, picture in readable(session, find(session, paths), "finding faces"):
+    for path, picture in readable(session, pictures, "finding faces"):
         faces = detector.at_scale(picture.scale).detect(picture.pixels).scaled(1 / picture.scale)
         entry: dict[str, Any] = {"picture": shown(path), "faces": faces.to_dicts()}
         trace = _explain(session, picture, entry, place) if explain else None
         data.append(entry)
         rows += face_rows(entry["picture"], faces)
         if draw is not None:
-            _draw(draw, drawn_path(draw, path, taken), picture, faces, trace)
+            _draw(drawn_path(draw, path, taken), picture, faces, trace)
     if explain:
         _tell(session, data)
     else:
@@ -98,11 +103,10 @@ def _explain(
     explainer = session.house.explainer
     if explainer is None:
         raise InputError(f"the detector {session.house.settings.detector} cannot explain itself; use --detector mtcnn")
-    trace = explainer.explain(picture.pixels).scaled(1 / picture.scale)
+    trace = explainer.explain(picture.pixels)
     entry["trace"] = trace.to_dict()
     if place is not None:
-        x1, y1, x2, y2 = (v * picture.scale for v in place)
-        reason = explainer.explain_region(picture.pixels, (x1, y1, x2, y2))
+        reason = explainer.explain_region(picture.pixels, place)
         entry["region"] = {"box": list(place), **reason.to_dict()}
     return trace
 
@@ -166,15 +170,13 @@ def _overlap(a: list[float], b: list[float]) -> float:
     return width * height / smaller if smaller > 0 else 0.0
 
 
-def _draw(folder: Path, target: Path, picture: Picture, faces: Faces, trace: Trace | None) -> None:
+def _draw(target: Path, picture: Picture, faces: Faces, trace: Trace | None) -> None:
     """Write the annotated picture, in the pixels it was decoded at."""
     from mien.media.drawing import draw_faces, draw_trace
     from mien.media.images import write_image
 
-    folder.mkdir(parents=True, exist_ok=True)
-    faces = faces.scaled(picture.scale)
     if trace is not None:
-        drawn = draw_trace(picture.pixels, trace.scaled(picture.scale))
+        drawn = draw_trace(picture.pixels, trace)
     else:
-        drawn = draw_faces(picture.pixels, faces, [f"{score:.2f}" for score in faces.scores])
+        drawn = draw_faces(picture.pixels, faces.scaled(picture.scale), [f"{score:.2f}" for score in faces.scores])
     write_image(target, drawn)

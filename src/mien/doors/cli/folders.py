@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mien.core.errors import InputError
+from mien.core.errors import InputError, SettingError
 from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
-from mien.doors.cli.pictures import find, readable, shown
+from mien.doors.cli.pictures import find, prepare_folder, readable, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +77,9 @@ def embed(
     from mien.jobs.folders import EmbedOptions, chips_pack, embed_folder, join
 
     house = session.house
+    for file in (out, faces):
+        if file is not None:
+            prepare_folder(file.parent)
     options = EmbedOptions(batch_size=batch_size, read=house.read_options(chip=160))
     done = _follow(session, embed_folder(source, embedder=house.embedder, detector=house.detector, options=options))
     if not done:
@@ -112,6 +115,9 @@ def show(
     from mien.media.images import write_image
 
     pictures = find(session, paths)
+    prepare_folder(out.parent)
+    if any(picture.resolve() == out.resolve() for picture in pictures if picture.name == out.name):
+        raise SettingError(f"{shown(out)} is one of the photographs; name another file with --out")
     chosen = sorted(random.Random(seed).sample(pictures, min(count, len(pictures))))  # noqa: S311 - no secret
     tiles: list[NDArray[np.uint8]] = []
     names: list[str] = []

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.core.errors import InputError, MienError
+from mien.core.errors import InputError, MienError, SettingError
 from mien.doors.cli.command import Session
 
 if TYPE_CHECKING:
     from mien.core.faces import Picture
 
-__all__ = ["drawn_path", "find", "readable", "shown"]
+__all__ = ["drawn_path", "find", "prepare_folder", "readable", "shown"]
 
 
 def shown(path: str | Path) -> str:
@@ -44,9 +45,13 @@ def readable(
     """Each picture that can be read; the others are reported and the rest goes on."""
     from concurrent.futures import ThreadPoolExecutor
 
+    if session.interrupted:
+        return
+    house = session.house  # made here: a setting that cannot work is no fault of a picture
+
     def read(path: Path) -> Picture | MienError:
         try:
-            return session.house.read(path, chip=chip)
+            return house.read(path, chip=chip)
         except MienError as error:
             return error
 
@@ -60,6 +65,31 @@ def readable(
                 session.fail(f"mien: {picture}")
             elif picture is not None:
                 yield path, picture
+
+
+def prepare_folder(folder: Path, pictures: Sequence[Path] = ()) -> None:
+    """Make the folder that results go to, before any work is done for them.
+
+    Args:
+        folder: where to.
+        pictures: what is read; none may lie in the folder, since a drawing is named after its photograph.
+
+    Raises:
+        InputError: it cannot be made or written to.
+        SettingError: a drawing would take the place of a photograph.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else (error.strerror or str(error)).lower()
+        raise InputError(f"cannot write into {shown(folder)}: {reason}; choose another folder") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write into {shown(folder)}: no permission; choose another folder")
+    here = folder.resolve()
+    if any(parent.resolve() == here for parent in {picture.parent for picture in pictures}):
+        raise SettingError(
+            f"{shown(folder)} holds photographs that are read, a drawing could take the place of one; choose another folder"
+        )
 
 
 def drawn_path(folder: Path, path: Path, taken: set[Path]) -> Path:

@@ -9,7 +9,7 @@ import typer
 
 from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
 from mien.doors.cli.detect import LANDMARKS, Draw, Paths, face_rows
-from mien.doors.cli.pictures import drawn_path, find, readable, shown
+from mien.doors.cli.pictures import drawn_path, find, prepare_folder, readable, shown
 
 if TYPE_CHECKING:
     from mien.core.faces import Faces, Match, Picture
@@ -35,10 +35,13 @@ def who(
     """Say who is in photographs: a name, ambiguous, or unknown."""
     session.given["top"] = top
     recognizer = session.house.recognizer
+    pictures = find(session, paths)
+    if draw is not None:
+        prepare_folder(draw, pictures)
     rows: list[dict[str, Any]] = []
     data: list[dict[str, Any]] = []
     taken: set[Path] = set()
-    for path, picture in readable(session, find(session, paths), "naming people", chip=160):
+    for path, picture in readable(session, pictures, "naming people", chip=160):
         faces = recognizer.identify(picture)
         data.append({"picture": shown(path), "faces": faces.to_dicts()})
         rows += named_rows(shown(path), faces)
@@ -70,7 +73,6 @@ def draw_named(target: Path, picture: Picture, faces: Faces) -> None:
     from mien.media.drawing import draw_faces
     from mien.media.images import write_image
 
-    target.parent.mkdir(parents=True, exist_ok=True)
     labels = [label(match) for match in faces.matches or ()]
     write_image(target, draw_faces(picture.pixels, faces.scaled(picture.scale), labels))
 
