@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,20 +41,21 @@ def groups(
             i = parent[i]
         return i
 
-    for i, j in [*near_duplicate_pairs(hashes, max_distance), *_frame_pairs(videos or ())]:
+    for i, j in itertools.chain(near_duplicate_pairs(hashes, max_distance), _frame_pairs(videos or ())):
         parent[root(j)] = root(i)
     number: dict[int, int] = {}
     return np.array([number.setdefault(root(i), len(number)) for i in range(len(hashes))], np.intp)
 
 
-def near_duplicate_pairs(hashes: Sequence[int], max_distance: int = MAX_DISTANCE) -> list[tuple[int, int]]:
-    """All pairs i < j whose hashes differ in at most ``max_distance`` bits; n²/2 comparisons, 10⁴ pictures in a second."""
+def near_duplicate_pairs(hashes: Sequence[int], max_distance: int = MAX_DISTANCE) -> Iterator[tuple[int, int]]:
+    """All pairs i < j whose hashes differ in at most ``max_distance`` bits; n²/2 comparisons, 10⁴ pictures in a second.
+
+    One after the other: a folder of 10⁴ frames that are all alike has 5 · 10⁷ pairs, too many to hold.
+    """
     codes = np.array(hashes, np.uint64)
-    pairs: list[tuple[int, int]] = []
     for i in range(len(codes) - 1):
         near = np.flatnonzero(np.bitwise_count(codes[i] ^ codes[i + 1 :]) <= max_distance)
-        pairs.extend((i, i + 1 + int(j)) for j in near)
-    return pairs
+        yield from ((i, i + 1 + int(j)) for j in near)
 
 
 def video_of(name: str) -> str | None:

@@ -76,12 +76,20 @@ def split(
         if known is not None:
             side.setdefault(group, known)
     order = np.random.default_rng(seed)
-    for person in sorted(set(people)):
-        sizes = Counter(g for g, p in zip(numbers, people, strict=True) if p == person)
+    for _, rows in sorted(_rows_of(people).items()):
+        sizes = Counter(numbers[i] for i in rows)
         shuffled = [sorted(sizes)[i] for i in order.permutation(len(sizes))]
         _divide({g: sizes[g] for g in shuffled}, side, share)
     sides = tuple(side[g] for g in numbers)
     return Split(sides, _unsplit(people, numbers, sides))
+
+
+def _rows_of(people: Sequence[str]) -> dict[str, list[int]]:
+    """Which pictures each person has."""
+    rows: dict[str, list[int]] = {}
+    for i, person in enumerate(people):
+        rows.setdefault(person, []).append(i)
+    return rows
 
 
 def _divide(sizes: dict[int, int], side: dict[int, Side], share: float) -> None:
@@ -106,8 +114,7 @@ def _divide(sizes: dict[int, int], side: dict[int, Side], share: float) -> None:
 def _unsplit(people: Sequence[str], groups: Sequence[int], sides: Sequence[Side]) -> dict[str, str]:
     """Why somebody is on one side only."""
     reasons = {}
-    for person in sorted(set(people)):
-        rows = [i for i, p in enumerate(people) if p == person]
+    for person, rows in sorted(_rows_of(people).items()):
         if len({sides[i] for i in rows}) > 1:
             continue
         if len(rows) == 1:

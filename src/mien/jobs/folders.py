@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -109,7 +110,7 @@ def align_folder(
     """Cut the largest face out of each photograph of ``source/Person/`` into ``target/[train|test/]Person/name.png``.
 
     Beside the chips stands ``manifest.csv`` (see ``jobs.manifest``); it grows with each chip, so that a run that was
-    stopped goes on where it was, and new photographs are added later. With a split every photograph is looked at first
+    stopped goes on where it was; later runs add new photographs and cut those anew that were edited. With a split every photograph is looked at first
     (stage ``"compare"``), so that near-duplicates and frames of one video land on the same side; each person who could
     not be split is told by a ``Skipped`` of the stage ``"split"``. The results of stage ``"align"`` are manifest rows.
 
@@ -122,7 +123,7 @@ def align_folder(
     people = person_folders(source)
     yield from _problems(people)
     with Manifest(target, options.cut) as manifest:
-        photos = _photos(people, source)
+        photos = _photos(people, source, stems=_stems(manifest))
         if options.split is not None:
             photos = yield from _placed(photos, manifest, options)
         if options.shuffle:
@@ -134,7 +135,8 @@ def align_folder(
             return row
 
         def skip(photo: _Photo) -> str:
-            return "is there already" if photo.chip in manifest.rows and (target / photo.chip).is_file() else ""
+            there = photo.chip in manifest.rows and _is_newer(target / photo.chip, photo.path)
+            return "is there already" if there else ""
 
         yield from run(photos, work, stage="align", name=_name, skip=skip)
 
@@ -302,20 +304,47 @@ def _sides(source: Path) -> dict[str, People]:
     return {side: person_folders(source / side) for side in there}
 
 
-def _photos(people: People, root: Path, side: str = "") -> list[_Photo]:
-    """Every photograph with a name for its chip; those of one name (a.jpg, a.png) get different ones."""
+def _photos(
+    people: People, root: Path, side: str = "", stems: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> list[_Photo]:
+    """Every photograph with a name for its chip; those of one name (a.jpg, a.png, A.png) get different ones.
+
+    Args:
+        people: their photographs.
+        root: the folder they lie below.
+        side: train, test or empty.
+        stems: names given by earlier runs, by person and source; they stay, even where the photograph has gone.
+    """
     photos = []
     for person, paths in people.photos.items():
-        taken: set[str] = set()
+        given = stems.get(person, {})
+        taken = {stem.casefold() for stem in given.values()}
         for path in paths:
-            stem = printable(path.stem)
-            numbered = (f"{stem}-{n}" for n in itertools.count(2))
-            free = next(
-                s for s in itertools.chain([stem, f"{stem}-{path.suffix[1:].lower()}"], numbered) if s not in taken
-            )
-            taken.add(free)
-            photos.append(_Photo(person, path, root, free, side))
+            stem = given.get(path.relative_to(root).as_posix()) or _free_stem(path, taken)
+            taken.add(stem.casefold())
+            photos.append(_Photo(person, path, root, stem, side))
     return photos
+
+
+def _free_stem(path: Path, taken: set[str]) -> str:
+    """A name for the chip of ``path`` that differs from those ``taken`` by more than upper and lower case."""
+    stem = printable(path.stem)
+    numbered = (f"{stem}-{n}" for n in itertools.count(2))
+    names = itertools.chain([stem, f"{stem}-{path.suffix[1:].lower()}"], numbered)
+    return next(name for name in names if name.casefold() not in taken)
+
+
+def _stems(manifest: Manifest) -> dict[str, dict[str, str]]:
+    """The names of the chips that are there, by person and source."""
+    stems: dict[str, dict[str, str]] = {}
+    for row in manifest.rows.values():
+        stems.setdefault(row.person, {})[row.source] = PurePosixPath(row.chip).stem
+    return stems
+
+
+def _is_newer(chip: Path, photograph: Path) -> bool:
+    """Whether chip and photograph are there and the chip is not the older one."""
+    return chip.is_file() and photograph.is_file() and chip.stat().st_mtime_ns >= photograph.stat().st_mtime_ns
 
 
 def _problems(people: People) -> Iterator[Failed]:

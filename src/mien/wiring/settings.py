@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -22,6 +22,7 @@ PRESETS = Path(__file__).with_name("presets.toml")
 Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Place = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 class Settings(BaseSettings):
@@ -30,9 +31,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MIEN_", extra="forbid", frozen=True)
 
     # where things are
-    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mien", appauthor=False)))
-    cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("mien", appauthor=False)))
-    models_dir: Path | None = None
+    data_dir: Place = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mien", appauthor=False)))
+    cache_dir: Place = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("mien", appauthor=False)))
+    models_dir: Place | None = None
     database: str | None = None
 
     # what is used
@@ -110,9 +111,16 @@ class _PresetSource(PydanticBaseSettingsSource):
 
 
 def config_files() -> list[Path]:
-    """The settings files that are there, the nearest first: MIEN_CONFIG alone, or ./mien.toml, then the user's."""
+    """The settings files that are there, the nearest first: MIEN_CONFIG alone, or ./mien.toml, then the user's.
+
+    Raises:
+        SettingError: MIEN_CONFIG names no file.
+    """
     if os.environ.get("MIEN_CONFIG"):
-        return [Path(os.environ["MIEN_CONFIG"])]
+        named = Path(os.environ["MIEN_CONFIG"]).expanduser()
+        if not named.is_file():
+            raise SettingError(f"MIEN_CONFIG is {str(named)!r}: there is no such file; correct or unset it")
+        return [named]
     user = Path(platformdirs.user_config_dir("mien", appauthor=False)) / "mien.toml"
     return [f for f in (Path("mien.toml"), user) if f.is_file()]
 
@@ -127,7 +135,7 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise SettingError("; ".join(_in_words(dict(e)) for e in error.errors())) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         names = ", ".join(str(f) for f in config_files())
         raise SettingError(f"{names}: no valid TOML ({error})") from error
 

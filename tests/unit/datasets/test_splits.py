@@ -1,5 +1,6 @@
 """Groups hold together what belongs together, and no group is ever on both sides of a split."""
 
+import itertools
 from collections import defaultdict
 
 import cv2
@@ -121,3 +122,8 @@ def test_pairs_are_all_near_ones(hashes, limit):
 def test_frames_are_told_by_their_names(name, video):
     """Only names that say so are frames of a video: a number alone is not enough."""
     assert video_of(name) == video
+
+
+def test_a_folder_of_frames_all_alike_is_not_held_as_pairs():
+    """The pairs come one after the other: 20,000 pictures of one wall have 2 · 10⁸ of them."""
+    assert list(itertools.islice(near_duplicate_pairs([7] * 20_000), 2)) == [(0, 1), (0, 2)]

@@ -1,6 +1,7 @@
 """Photographs become chips and chips become embeddings: resumable, leak-free, and the bad ones are reported."""
 
 import csv
+import os
 import shutil
 from collections import defaultdict
 
@@ -91,6 +92,10 @@ def album(tmp_path, astronaut):
 
 def done(events, stage="align"):
     return [e for e in events if isinstance(e, Done) and e.stage == stage]
+
+
+def is_done(event) -> bool:
+    return isinstance(event, Done)
 
 
 def test_chips_and_manifest(album, tmp_path):
@@ -253,6 +258,39 @@ def test_pictures_of_one_name_get_chips_of_their_own(album, tmp_path):
     list(align_folder(album, tmp_path / "chips", detector=KnownFace()))
     chips = sorted(p.name for p in (tmp_path / "chips/Ada").iterdir() if p.name.startswith("photo0"))
     assert len(chips) == 4
+
+
+def test_a_later_photograph_of_the_same_name_takes_nobodys_chip(album, tmp_path):
+    """photo0.bmp comes before photo0.png in a later run: it gets a chip of its own, photo0.png keeps the one it has."""
+    target = tmp_path / "chips"
+    first = {e.result.source: e.result.chip for e in align_folder(album, target, detector=KnownFace()) if is_done(e)}
+    other = read_image(album / "Ada" / "photo3.png").pixels
+    cv2.imwrite(str(album / "Ada" / "photo0.bmp"), other[:, ::-1, ::-1])
+    (new,) = [e.result for e in align_folder(album, target, detector=KnownFace()) if is_done(e)]
+    assert new.source == "Ada/photo0.bmp"
+    assert new.chip not in first.values()
+    assert len(list((target / "Ada").glob("photo0*.png"))) == 2
+
+
+def test_names_that_differ_in_case_only_get_chips_of_their_own(album, tmp_path):
+    """On macOS and Windows PHOTO0.png and photo0.png are one file: the later must not replace the earlier."""
+    shutil.copy(album / "Ada" / "photo1.png", album / "Ada" / "PHOTO0.webp")
+    list(align_folder(album, tmp_path / "chips", detector=KnownFace()))
+    names = [p.name.casefold() for p in (tmp_path / "chips" / "Ada").iterdir()]
+    assert len(names) == len(set(names)) == 6
+
+
+def test_an_edited_photograph_is_cut_anew(album, tmp_path):
+    """Who retouches one photograph gets that one's chip again, and no other."""
+    target = tmp_path / "chips"
+    list(align_folder(album, target, detector=KnownFace()))
+    edited = album / "Ada" / "photo2.png"
+    write_image(edited, 255 - read_image(edited).pixels)
+    later = (target / "Ada" / "photo2.png").stat().st_mtime + 5
+    os.utime(edited, (later, later))
+    (row,) = [e.result for e in align_folder(album, target, detector=KnownFace()) if is_done(e)]
+    assert row.source == "Ada/photo2.png"
+    assert row.sha256 == read_image(edited).sha256
 
 
 def test_the_target_lies_outside_the_source(album):

@@ -69,3 +69,27 @@ def test_the_gallery_lies_in_the_data_folder_unless_named(tmp_path):
     assert settings.database_url == str(tmp_path / "mien.db")
     assert settings.models_folder == tmp_path / "models"
     assert load_settings(data_dir=tmp_path, database="x.db").database_url == "x.db"
+
+
+def test_a_settings_file_that_is_named_must_be_there(monkeypatch):
+    """A misspelt MIEN_CONFIG is an error, not all defaults in silence."""
+    monkeypatch.setenv("MIEN_CONFIG", "typo.toml")
+    with pytest.raises(SettingError, match=r"MIEN_CONFIG is 'typo.toml'"):
+        load_settings()
+
+
+def test_a_settings_file_that_is_no_utf8_is_said_with_its_name(tmp_path):
+    """A file saved in another encoding is one line, not a traceback."""
+    (tmp_path / "mien.toml").write_bytes(b"min_face = 30  # gr\xf6\xdfer\n")
+    with pytest.raises(SettingError, match=r"mien.toml: no valid TOML"):
+        load_settings()
+
+
+def test_a_tilde_is_the_home(tmp_path, monkeypatch):
+    """In a file or the environment no shell expands it; no folder called ~ is made."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MIEN_DATA_DIR", "~/mien")
+    (tmp_path / "mien.toml").write_text('models_dir = "~/models"\n')
+    settings = load_settings()
+    assert settings.data_dir == tmp_path / "mien"
+    assert settings.models_folder == tmp_path / "models"
