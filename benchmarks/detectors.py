@@ -165,9 +165,18 @@ def page(records: list[Record]) -> list[str]:
             + "; ".join(f"{label(r)}: {r.figures['pnet_limit_ms']} ms" for r in records)
             + "."
         ),
+        blind(records),
         conditions(records[0]),
         "Written by `benchmarks/detectors.py`; all figures are in `benchmarks/results/detectors.json`.",
     ]
+
+
+def blind(records: list[Record]) -> str:
+    """Who found no face at all where the others found some: its time is that of an unfinished search."""
+    cases = [f"{name} at {label(r)}" for r in records for name, found in r.figures["found"].items() if not found]
+    return (
+        f"Found no face in any of the pictures: {'; '.join(cases)}." if cases else "Everybody found faces everywhere."
+    )
 
 
 def label(record: Record) -> str:

@@ -190,7 +190,12 @@ def page(matching: Record, precision: Record) -> list[str]:
 def failed(matching: Record) -> str:
     """How many pictures each raised on, in words."""
     counts = [f"{name}: {f['failed_pictures']}" for name, f in matching.figures.items() if f["failed_pictures"]]
-    return "; ".join(counts) or "none did"
+    blind = [
+        f"{name} finds nothing in any picture, without an error"
+        for name, f in matching.figures.items()
+        if not f["found"]
+    ]
+    return "; ".join(counts + blind) or "none did"
 
 
 def row(name: str, f: dict) -> list[str]:

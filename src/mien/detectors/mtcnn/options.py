@@ -25,7 +25,7 @@ class MtcnnOptions:
         nms: overlaps above which the lower-scoring window goes: within a level, over all levels, after R-Net (all over
             the union), after O-Net (over the smaller of the two).
         mode: ``"parity"`` computes what facenet-pytorch computes; ``"fast"`` takes levels and crops from mipmaps, which
-            differs from it about as much as the other implementations do and detects as well (docs/benchmarks).
+            differs from it less than the mtcnn package does and detects better (docs/benchmarks).
 
     Raises:
         SettingError: for a value out of range.
