@@ -22,7 +22,7 @@ from mien.zoo.files import download, locked, sha256_of, write_atomically
 
 __all__ = ["Status", "check", "ensure", "export"]
 
-CONVERSION = 1
+CONVERSION = 2
 """Counts up when a converter's output changes, so that files converted before are made anew."""
 
 _LIST = "sha256.json"
