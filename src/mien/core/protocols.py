@@ -12,11 +12,23 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.attendance import Answer, Correction, Opening, Register, Session, Sighting
 from mien.core.faces import Faces, Match
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.reasons import Trace
 
-__all__ = ["Clock", "Detector", "Embedder", "Explainer", "Gallery", "Identifier", "Network", "Refiner"]
+__all__ = [
+    "AttendanceLog",
+    "Clock",
+    "Detector",
+    "Embedder",
+    "Explainer",
+    "Gallery",
+    "Identifier",
+    "Network",
+    "Refiner",
+    "Sink",
+]
 
 
 class Network(Protocol):
@@ -159,6 +171,59 @@ class Gallery(Protocol):
 
     def calibration(self, space: EmbeddingSpace) -> Calibration | None:
         """The user's own calibration for this space, if they made one."""
+        ...
+
+
+class AttendanceLog(Protocol):
+    """Sessions, rosters, and what was seen and said: only ever added to. Every write is one transaction."""
+
+    def sessions(self) -> list[Session]:
+        """Every session, in the order in which they were added."""
+        ...
+
+    def roster(self, session_id: str) -> list[Person]:
+        """Who should come, ordered by name."""
+        ...
+
+    def openings(self, session_id: str) -> list[Opening]:
+        """What was opened and closed by hand, in the order in which it was."""
+        ...
+
+    def append(self, sightings: Sequence[Sighting]) -> int:
+        """Write sightings, all or none; how many were new: an id that is there already is passed over.
+
+        Raises:
+            NotFoundError: a person who is not in the gallery (any more).
+        """
+        ...
+
+    def sightings(self, since: datetime, until: datetime) -> list[Sighting]:
+        """Those seen between two moments, in the order in which they came in."""
+        ...
+
+    def answers(self) -> list[Answer]:
+        """Who ambiguous sightings were, in the order in which it was said."""
+        ...
+
+    def corrections(self, session_id: str) -> list[Correction]:
+        """Marks made by hand, in the order in which they were made."""
+        ...
+
+
+class Sink(Protocol):
+    """Where a register is written to. Writing the same register again changes nothing."""
+
+    @property
+    def name(self) -> str:
+        """What a user calls the place, e.g. the file's name."""
+        ...
+
+    def write(self, register: Register) -> None:
+        """Put the register there, all of it or nothing.
+
+        Raises:
+            MienError: it cannot be written; says why and what to do.
+        """
         ...
 
 

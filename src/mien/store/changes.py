@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, tuple_, update
 from mien.core.errors import InputError, NotFoundError
 from mien.core.people import Template
 from mien.store import identities, records
+from mien.store.attendance_rows import delete_attendance, merge_attendance
 from mien.store.names import clean_name, name_key
 from mien.store.schema import calibration_people, calibrations, people, pointers, templates
 
@@ -56,6 +57,7 @@ def merge(connection: Connection, keep: str, gone: str) -> int:
     connection.execute(
         update(calibration_people).where(c.person_id == gone, c.space_id.not_in(shared)).values(person_id=keep)
     )
+    merge_attendance(connection, keep, gone)
     connection.execute(delete(people).where(people.c.id == gone))
     connection.execute(insert(pointers).values(former_id=gone, person_id=keep))
     return moved
@@ -72,7 +74,7 @@ def delete_template(connection: Connection, template_id: str) -> str:
 
 
 def delete_person(connection: Connection, person_id: str) -> dict[str, int]:
-    """Delete all rows of a person and the calibrations measured on their faces; how many of each kind."""
+    """Delete all rows of a person, attendance among them, and the calibrations measured on their faces; how many of each."""
     measured_on = select(calibration_people.c.space_id).where(calibration_people.c.person_id == person_id)
     gone = {
         "templates": delete(templates).where(templates.c.person_id == person_id),
@@ -80,4 +82,5 @@ def delete_person(connection: Connection, person_id: str) -> dict[str, int]:
         "calibrations": delete(calibrations).where(calibrations.c.space_id.in_(measured_on)),
         "people": delete(people).where(people.c.id == person_id),
     }
-    return {kind: connection.execute(statement).rowcount for kind, statement in gone.items()}
+    attended = delete_attendance(connection, person_id)
+    return {**{kind: connection.execute(statement).rowcount for kind, statement in gone.items()}, **attended}

@@ -21,7 +21,7 @@ from mien.store import identities, ledger
 from mien.store.byte_search import search
 from mien.store.changes import delete_person
 from mien.store.database import Database, sidecars
-from mien.store.schema import audit, people, pointers, templates
+from mien.store.schema import audit, corrections, people, pointers, sessions, sightings, templates
 from mien.store.upgrades import copies
 
 __all__ = ["Receipt", "compact", "erase"]
@@ -35,6 +35,13 @@ _SHORTEST_NAME = 6
 
 _WINDOW = 32
 """Bytes searched of each vector at its beginning, middle and end: it may be split between pages."""
+
+
+_NAMES_KEPT = (
+    *(people.c.name, people.c.name_key, templates.c.source, audit.c.actor),
+    *(sessions.c.name, sessions.c.name_key, corrections.c.reason, sightings.c.camera),
+)
+"""Where a name may stand that belongs to others: Ada's Algebra, "was ill, says Ada"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +183,7 @@ def _look_for(database: Database, needles: Sequence[_Needle]) -> tuple[dict[str,
 def _still_known(database: Database, needle: _Needle) -> bool:
     """Whether the bytes belong to somebody who stays: another Ada's name, the other face of a photograph."""
     columns = {
-        "name": (people.c.name, people.c.name_key, templates.c.source, audit.c.actor),
+        "name": _NAMES_KEPT,
         "photo": (templates.c.photo_sha256,),
         "vector": (templates.c.vector,),
         "id": (),

@@ -15,6 +15,7 @@ from mien.core.errors import NotFoundError, StoreError, StoreReadOnlyError
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.protocols import Clock
 from mien.store import changes, identities, ledger, records, transfer
+from mien.store.attendance_log import SqlAttendanceLog
 from mien.store.database import Database, path_of, sidecars
 from mien.store.erasure import Receipt, compact, erase
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
@@ -107,6 +108,11 @@ class SqlGallery:
         """Let go of the file and of the vectors in memory; idempotent."""
         self._database.close()
         self._cache.clear()
+
+    @property
+    def attendance(self) -> SqlAttendanceLog:
+        """What was seen of these people: the attendance log in the same file; it closes with the gallery."""
+        return SqlAttendanceLog(self._database, actor=self._actor, clock=self._clock)
 
     # What is known
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from mien.store.schema import audit, revision
 
-__all__ = ["Line", "hashed", "note", "read_revision"]
+__all__ = ["Line", "hashed", "note", "read_revision", "write_line"]
 
 
 def hashed(person_id: str) -> str:
@@ -31,11 +31,16 @@ class Line:
 
 
 def note(connection: Connection, line: Line) -> None:
-    """Write the audit line of this transaction and let the revision grow: every write ends with it."""
+    """Write the audit line of this transaction and let the revision grow: every write of the gallery ends with it."""
+    write_line(connection, line)
+    connection.execute(update(revision).values(value=revision.c.value + 1))
+
+
+def write_line(connection: Connection, line: Line) -> None:
+    """Write an audit line alone, for what changes no person and no vector."""
     subject, details = hashed(line.person_id), dict(line.counts)
     row = {"at": line.at, "actor": line.actor, "action": line.action, "subject": subject, "details": details}
     connection.execute(insert(audit).values(row))
-    connection.execute(update(revision).values(value=revision.c.value + 1))
 
 
 def read_revision(connection: Connection) -> int:

@@ -28,14 +28,21 @@ from sqlalchemy import (
 
 __all__ = [
     "UtcDateTime",
+    "answers",
     "audit",
     "calibration_people",
     "calibrations",
+    "corrections",
     "metadata",
+    "openings",
     "people",
     "pointers",
     "revision",
+    "roster",
+    "sessions",
     "settings",
+    "sighting_candidates",
+    "sightings",
     "spaces",
     "templates",
 ]
@@ -152,4 +159,81 @@ audit = Table(
     Column("action", String(40), nullable=False),
     Column("subject", String(64), nullable=False, index=True),  # sha256 of the person's id; empty for none
     Column("details", JSON, nullable=False),  # counts, never names
+)
+
+# Attendance: rows are only ever added (but a roster may lose people), and go with their person
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("name_key", String(800), nullable=False, unique=True),
+    Column("content", JSON, nullable=False),  # everything else of the session
+    Column("created", UtcDateTime, nullable=False),
+)
+
+roster = Table(
+    "roster",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+openings = Table(
+    "openings",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", String(5), nullable=False),  # open, close
+    Column("actor", Text, nullable=False),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("seq", Integer, primary_key=True),  # the order in which they came in
+    Column("id", String(64), nullable=False, unique=True),
+    Column("at", UtcDateTime, nullable=False, index=True),  # by the camera's clock
+    Column("camera", Text, nullable=False),
+    Column("decision", String(20), nullable=False),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("similarity", Double, nullable=True),
+    Column("margin", Double, nullable=True),
+)
+
+sighting_candidates = Table(
+    "sighting_candidates",
+    metadata,
+    Column("sighting_id", ForeignKey("sightings.id", ondelete="CASCADE"), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("rank", Integer, nullable=False),  # 0 is the nearest
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("sighting_id", ForeignKey("sightings.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=True, index=True),  # none of them
+    Column("actor", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("meeting", String(40), nullable=False),  # Meeting.key
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("status", String(10), nullable=False),
+    Column("arrived", UtcDateTime, nullable=True),
+    Column("old_status", String(10), nullable=False),
+    Column("old_arrived", UtcDateTime, nullable=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
 )

@@ -231,7 +231,7 @@ def test_info(path, gallery):
     """The doctor sees where, how big, in which mode and how full the gallery is."""
     gallery.add("Ada", [make_template(1), make_template(2, OTHER_SPACE)])
     info = gallery.info()
-    assert (info.path, info.journal_mode, info.schema_version) == (str(path), "wal", "0001")
+    assert (info.path, info.journal_mode, info.schema_version) == (str(path), "wal", "0002")
     assert (info.people, info.templates, info.spaces, info.active_space) == (1, 2, 2, SPACE.id)
     assert info.bytes >= path.stat().st_size
     assert info.to_dict()["revision"] == 1
@@ -378,3 +378,14 @@ def test_damaged_text(gallery, damage):
     gallery._database.execute_alone(f"UPDATE templates SET {damage}")
     with pytest.raises(StoreError):
         gallery.templates()
+
+
+def test_close_names_are_still_named_in_a_huge_gallery(gallery, monkeypatch):
+    """Of very many people only those with the same first letter are compared; that letter may be a wildcard of SQL."""
+    monkeypatch.setattr(identities, "_MANY_PEOPLE", 2)
+    for seed, name in enumerate(("Joe Biden", "Zoe Biden", "%Joe")):
+        gallery.add(name, [make_template(seed)])
+    with pytest.raises(NotFoundError, match=r"did you mean 'Joe Biden'\?"):
+        gallery.person("Joe Bidn")
+    with pytest.raises(NotFoundError, match=r"did you mean '%Joe'\?"):
+        gallery.person("%Jo")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
+from mien.core.attendance import Sighting
 from mien.core.errors import StoreReadOnlyError
 from mien.store import identities
 from mien.store.gallery import open_gallery
@@ -47,6 +48,14 @@ def enroll_until_killed(path: Path, ready: Connection) -> None:
             gallery.add(f"Person {i}", [make_template(5 * i + j) for j in range(5)])
             if i == 3:
                 ready.send(os.getpid())
+
+
+def see_until_killed(path: Path, person_id: str, start: int, promises: Connection) -> None:
+    """Write one sighting after another; after each, say how many are written."""
+    with open_gallery(path) as gallery:
+        for i in range(start, start + 100_000):
+            gallery.attendance.append([Sighting(_now(gallery), "door", "match", person_id, id=f"s{i}")])
+            promises.send(i + 1)
 
 
 def hold_a_reader(path: Path, ready: Connection) -> None:

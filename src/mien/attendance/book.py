@@ -1,0 +1,214 @@
+"""The rules: sightings in, register out. Pure functions; the clock is given.
+
+The register depends on which sightings there are, not on their order or on how often each was handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from mien.attendance.schedule import meetings
+from mien.core.attendance import (
+    Answer,
+    Correction,
+    Entry,
+    Meeting,
+    Opening,
+    Question,
+    Register,
+    Rules,
+    Session,
+    Sighting,
+    Status,
+    Unassigned,
+)
+from mien.core.faces import Decision
+from mien.core.people import Person
+from mien.core.reasons import Reason
+
+__all__ = ["Records", "clock_steps", "enter", "keep", "unassigned", "with_answers"]
+
+_SECOND = timedelta(seconds=1)
+
+_MARKS_NOBODY = {
+    "unknown": "nobody that is known",
+    "no_usable_face": "no usable face",
+    "spoof": "not a living face",
+    "ambiguous": "ambiguous, and none of the candidates is on the roster",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What was written down about one session.
+
+    Args:
+        session: which.
+        roster: who should come.
+        openings: in the order in which they were made.
+        sightings: in any order, of any session; those of other times and cameras are passed over.
+        answers: in the order in which they were made.
+        corrections: in the order in which they were made.
+    """
+
+    session: Session
+    roster: tuple[Person, ...] = ()
+    openings: tuple[Opening, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+
+
+def keep(records: Records, since: datetime, until: datetime, *, now: datetime) -> Register:
+    """The register of one session.
+
+    Args:
+        records: what was written down.
+        since: the first moment, aware.
+        until: the last moment, aware.
+        now: the present, aware: meetings that are not over expect people, and those to come are left out.
+
+    Raises:
+        SettingError: the session's zone is unknown.
+    """
+    session = records.session
+    met = [m for m in meetings(session, records.openings, since, until) if m.opens <= now]
+    seen = _of_session(session, with_answers(records.sightings, records.answers))
+    entries = tuple(entry for meeting in met for entry in _enter_all(records, meeting, seen, now))
+    return Register(
+        session=session,
+        people=records.roster,
+        meetings=tuple(met),
+        entries=entries,
+        questions=tuple(_questions(met, seen, entries)),
+        unassigned=tuple(unassigned([records], since, until)),
+        made=now,
+    )
+
+
+def enter(meeting: Meeting, rules: Rules, sightings: Iterable[Sighting], person_id: str, *, now: datetime) -> Entry:
+    """What the sightings of one person alone say about one meeting; other people's are passed over."""
+    times = {s.at for s in sightings if s.person_id == person_id and meeting.covers(s.at)}
+    counted = _spaced(times, max(rules.cool_down, _SECOND))
+    entry = Entry(meeting.session_id, meeting.key, person_id, "absent" if now >= meeting.end else "expected")
+    if not counted:
+        return entry
+    entry = replace(entry, arrived=counted[0], last_seen=max(times), sightings=len(counted))
+    if len(counted) < rules.minimum:
+        return replace(entry, reasons=(_too_few(len(counted), rules.minimum),))
+    late_by = None if meeting.due is None else max(timedelta(0), counted[0] - meeting.due)
+    unseen = min(now, meeting.until) - max(times)
+    return replace(entry, status=_status(rules, late_by, unseen), late_by=late_by)
+
+
+def with_answers(sightings: Iterable[Sighting], answers: Iterable[Answer]) -> set[Sighting]:
+    """Ambiguous sightings that were answered become what the last answer says; each sighting once."""
+    last = {answer.sighting_id: answer for answer in answers}
+    return {_answered(sighting, last.get(sighting.id)) for sighting in sightings}
+
+
+def unassigned(books: Sequence[Records], since: datetime, until: datetime) -> list[Unassigned]:
+    """Sightings between two moments that mark nobody in any of the sessions, oldest first, and why.
+
+    An ambiguous one that is still a question counts as assigned: it waits in ``Register.questions``.
+    """
+    calls = {records.session.id: meetings(records.session, records.openings, since, until) for records in books}
+    every = {s for r in books for s in with_answers(r.sightings, r.answers) if since <= s.at <= until}
+    why = {sighting: _why_nobody(sighting, books, calls) for sighting in every}
+    ordered = sorted(every, key=lambda s: (s.at, s.camera, s.id))
+    return [Unassigned(sighting, reason) for sighting in ordered if (reason := why[sighting])]
+
+
+def clock_steps(sightings: Sequence[Sighting], tolerance: timedelta = _SECOND) -> list[tuple[Sighting, Sighting]]:
+    """Where a camera's clock went backwards: pairs of neighbours, given sightings in the order in which they came in."""
+    last: dict[str, Sighting] = {}
+    steps = []
+    for sighting in sightings:
+        before = last.get(sighting.camera)
+        if before is not None and before.at - sighting.at > tolerance:
+            steps.append((before, sighting))
+        last[sighting.camera] = sighting
+    return steps
+
+
+def _enter_all(records: Records, meeting: Meeting, seen: Iterable[Sighting], now: datetime) -> Iterator[Entry]:
+    here = [s for s in seen if s.person_id is not None and meeting.covers(s.at)]
+    last = {
+        c.person_id: c for c in records.corrections if (c.session_id, c.meeting) == (meeting.session_id, meeting.key)
+    }
+    for person in records.roster:
+        entry = enter(meeting, records.session.rules, here, person.id, now=now)
+        yield _corrected(entry, last.get(person.id), meeting)
+
+
+def _corrected(entry: Entry, correction: Correction | None, meeting: Meeting) -> Entry:
+    if correction is None:
+        return entry
+    arrived = None if correction.status == "absent" else correction.arrived or entry.arrived
+    late_by = None if arrived is None or meeting.due is None else max(timedelta(0), arrived - meeting.due)
+    return replace(entry, status=correction.status, arrived=arrived, late_by=late_by, correction=correction, reasons=())
+
+
+def _of_session(session: Session, sightings: Iterable[Sighting]) -> list[Sighting]:
+    return [s for s in sightings if not session.cameras or s.camera in session.cameras]
+
+
+def _spaced(times: Iterable[datetime], apart: timedelta) -> list[datetime]:
+    """The moments in order, without those nearer than ``apart`` to the last one kept."""
+    kept: list[datetime] = []
+    for at in sorted(times):
+        if not kept or at - kept[-1] >= apart:
+            kept.append(at)
+    return kept
+
+
+def _too_few(count: int, needed: int) -> Reason:
+    return Reason("book", "sightings", count, needed, "--min-sightings")
+
+
+def _status(rules: Rules, late_by: timedelta | None, unseen: timedelta) -> Status:
+    """Of somebody seen often enough; ``unseen`` is how long they were missing when they should still have been there."""
+    if rules.left_after is not None and unseen > rules.left_after:
+        return "left"
+    if late_by is not None and rules.late_after is not None and late_by > rules.late_after:
+        return "late"
+    return "present"
+
+
+def _answered(sighting: Sighting, answer: Answer | None) -> Sighting:
+    if answer is None or sighting.decision != "ambiguous":
+        return sighting
+    decision: Decision = "unknown" if answer.person_id is None else "match"
+    return replace(sighting, decision=decision, person_id=answer.person_id, candidates=())
+
+
+def _questions(met: Sequence[Meeting], seen: Iterable[Sighting], entries: Sequence[Entry]) -> Iterator[Question]:
+    """Ambiguous sightings by meeting and candidates, where one of those on the roster is not marked yet."""
+    there = {(entry.meeting, entry.person_id): entry.attended for entry in entries}
+    ordered = sorted((s for s in seen if s.decision == "ambiguous"), key=lambda s: (s.at, s.camera, s.id))
+    for meeting in met:
+        groups: dict[tuple[str, ...], list[Sighting]] = {}
+        for sighting in (s for s in ordered if meeting.covers(s.at)):
+            groups.setdefault(tuple(sorted(sighting.candidates)), []).append(sighting)
+        for candidates, group in groups.items():
+            if any(there.get((meeting.key, candidate)) is False for candidate in candidates):
+                yield Question(meeting.key, meeting.session_id, candidates, tuple(group))
+
+
+def _why_nobody(sighting: Sighting, books: Sequence[Records], calls: dict[str, list[Meeting]]) -> str:
+    """Empty if the sighting marks somebody or waits for an answer."""
+    who = set(sighting.candidates) | {sighting.person_id}
+    watching = [r for r in books if not r.session.cameras or sighting.camera in r.session.cameras]
+    running = [r for r in watching if any(m.covers(sighting.at) for m in calls[r.session.id])]
+    if sighting.decision in {"match", "ambiguous"} and any(p.id in who for r in running for p in r.roster):
+        return ""
+    if sighting.decision != "match":
+        return _MARKS_NOBODY[sighting.decision]
+    if not running:
+        return "no session was open"
+    names = " and ".join(r.session.name for r in running)
+    if not any(r.roster for r in running):
+        return f"the roster of {names} is empty"
+    return f"not on the roster of {names}"

@@ -1,0 +1,1 @@
+"""Where a register is written to; each sink implements ``core.protocols.Sink``."""

@@ -1,0 +1,191 @@
+"""The attendance log in the gallery's database: sessions, rosters, and what was seen and said, only ever added to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from mien.core.attendance import Answer, Correction, Opening, Session, Sighting
+from mien.core.errors import DuplicateError, InputError, NotFoundError
+from mien.core.people import Person
+from mien.core.protocols import Clock
+from mien.store import attendance_rows as rows
+from mien.store import identities, ledger
+from mien.store.database import Database
+from mien.store.names import clean_name, name_key
+from mien.store.schema import answers, corrections, openings, roster, sessions
+
+__all__ = ["SqlAttendanceLog"]
+
+_EVER = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+
+
+class SqlAttendanceLog:
+    """Implements ``core.protocols.AttendanceLog``; ``SqlGallery.attendance`` gives one. May be shared by threads.
+
+    Every method may raise ``StoreError``; those that write ``StoreBusyError`` and ``StoreReadOnlyError`` too.
+    """
+
+    def __init__(self, database: Database, *, actor: str, clock: Clock) -> None:
+        self._database = database
+        self._actor = actor
+        self._clock = clock
+
+    # Sessions
+
+    def add_session(self, session: Session) -> Session:
+        """A new session, with its id.
+
+        Raises:
+            DuplicateError: one is called so already.
+            InputError: a name that cannot be.
+        """
+        name = clean_name(session.name)
+        with self._database.writing() as connection:
+            if connection.execute(select(sessions.c.id).where(sessions.c.name_key == name_key(name))).first():
+                raise DuplicateError(f"a session is called {name!r} already; choose another name")
+            row = rows.session_row(session, identities.new_id(), name, self._clock.now())
+            connection.execute(insert(sessions).values(row))
+            self._note(connection, "add session")
+            return rows.read_session(connection, row["id"])
+
+    def sessions(self) -> list[Session]:
+        """Every session, in the order in which they were added."""
+        with self._database.reading() as connection:
+            return rows.read_sessions(connection)
+
+    def session(self, which: str) -> Session:
+        """The session of this name or id.
+
+        Raises:
+            NotFoundError: naming close names.
+        """
+        with self._database.reading() as connection:
+            return rows.read_session(connection, which)
+
+    def open_or_close(self, opening: Opening) -> None:
+        """Remember that a session was opened or closed by hand; whether that makes sense is for the caller to check."""
+        row = {"session_id": opening.session_id, "at": opening.at, "action": opening.action, "actor": self._actor}
+        with self._database.writing() as connection:
+            connection.execute(insert(openings).values(row))
+            self._note(connection, f"{opening.action} session")
+
+    def openings(self, session_id: str) -> list[Opening]:
+        """What was opened and closed by hand, in the order in which it was."""
+        c = openings.c
+        query = select(c.session_id, c.at, c.action, c.actor).where(c.session_id == session_id).order_by(c.seq)
+        with self._database.reading() as connection:
+            return [Opening(*row) for row in connection.execute(query)]
+
+    # Rosters
+
+    def set_roster(self, session_id: str, names: Sequence[str], *, replace: bool = False) -> tuple[int, list[Person]]:
+        """Put people on a roster, all or none; how many are new to it, and who is new to the gallery altogether.
+
+        Args:
+            session_id: whose roster.
+            names: names or ids; a name nobody has becomes a person without photographs.
+            replace: whether those not named leave the roster.
+
+        Raises:
+            InputError: a name nobody may have.
+        """
+        with self._database.writing() as connection:
+            before = {person.id for person in rows.read_roster(connection, session_id)}
+            known = {name: identities.known_id(connection, name.lower(), name) for name in names}
+            made = {name: self._new_person(connection, name) for name, found in known.items() if found is None}
+            wanted = {found or made[name].id for name, found in known.items()}
+            if replace:
+                gone = roster.c.person_id.in_(before - wanted)
+                connection.execute(delete(roster).where(roster.c.session_id == session_id, gone))
+            new = sorted(wanted - before)
+            if new:
+                connection.execute(insert(roster), [{"session_id": session_id, "person_id": i} for i in new])
+            self._note(connection, "roster", people=len(new))
+            return len(new), list(made.values())
+
+    def _new_person(self, connection: Connection, name: str) -> Person:
+        person_id = identities.id_of_name(connection, clean_name(name))  # made a moment ago, in another spelling
+        if person_id is None:
+            person_id = identities.new_id()
+            identities.create_person(connection, person_id, identities.free_name(connection, name), self._clock.now())
+            ledger.note(connection, ledger.Line(self._clock.now(), self._actor, "add to roster", person_id, {}))
+        return identities.read_people(connection, [person_id])[0]
+
+    def roster(self, session_id: str) -> list[Person]:
+        """Who should come, ordered by name."""
+        with self._database.reading() as connection:
+            return rows.read_roster(connection, session_id)
+
+    # What was seen and said
+
+    def append(self, sightings: Sequence[Sighting]) -> int:
+        """Write sightings, all or none; how many were new: an id that is there already is passed over.
+
+        When this returns they are on the disk: a process killed afterwards loses none of them.
+
+        Raises:
+            NotFoundError: a person who is not in the gallery (any more).
+        """
+        with self._database.writing() as connection:
+            return sum(rows.add_sighting(connection, s, s.id or str(uuid.uuid4())) for s in sightings)
+
+    def sightings(self, since: datetime = _EVER[0], until: datetime = _EVER[1]) -> list[Sighting]:
+        """Those seen between two moments, both included, in the order in which they came in."""
+        with self._database.reading() as connection:
+            return rows.read_sightings(connection, since, until)
+
+    def answer(self, sighting_ids: Iterable[str], who: str | None) -> list[Answer]:
+        """Say who ambiguous sightings were; None for none of their candidates. The last answer counts.
+
+        Raises:
+            NotFoundError: no such person.
+            InputError: a sighting that is not there or not ambiguous.
+        """
+        with self._database.writing() as connection:
+            person_id = None if who is None else identities.person_id_of(connection, who)
+            given = [Answer(i, person_id, self._actor, self._clock.now()) for i in sighting_ids]
+            for answer in given:
+                if rows.decision_of(connection, answer.sighting_id) != "ambiguous":
+                    raise InputError(f"{answer.sighting_id} is no ambiguous sighting; see: mien attendance questions")
+                row = {"sighting_id": answer.sighting_id, "person_id": person_id, "actor": answer.by, "at": answer.at}
+                connection.execute(insert(answers).values(row))
+            self._note(connection, "answer", person_id or "", sightings=len(given))
+            return given
+
+    def answers(self) -> list[Answer]:
+        """Who ambiguous sightings were, in the order in which it was said."""
+        c = answers.c
+        query = select(c.sighting_id, c.person_id, c.actor, c.at).order_by(c.seq)
+        with self._database.reading() as connection:
+            return [Answer(*row) for row in connection.execute(query)]
+
+    def correct(self, correction: Correction) -> None:
+        """Write a mark made by hand, beside the earlier ones.
+
+        Raises:
+            NotFoundError: no such session or person.
+        """
+        row = rows.correction_row(correction)
+        with self._database.writing() as connection:
+            rows.read_session(connection, correction.session_id)
+            if identities.person_id_of(connection, correction.person_id) != correction.person_id:
+                raise NotFoundError(f"nobody has the id {correction.person_id} any more; name the person it leads to")
+            connection.execute(insert(corrections).values(row))
+            self._note(connection, "correct", correction.person_id)
+
+    def corrections(self, session_id: str) -> list[Correction]:
+        """Marks made by hand, in the order in which they were made."""
+        with self._database.reading() as connection:
+            return rows.read_corrections(connection, session_id)
+
+    @property
+    def actor(self) -> str:
+        """Who works here."""
+        return self._actor
+
+    def _note(self, connection: Connection, action: str, person_id: str = "", **counts: int) -> None:
+        ledger.write_line(connection, ledger.Line(self._clock.now(), self._actor, action, person_id, counts))

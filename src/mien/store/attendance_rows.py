@@ -1,0 +1,209 @@
+"""Rows of the attendance log: to the words of the house and back, merged and removed with their person.
+
+Every function works inside the transaction of the connection it is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, fields
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+
+from mien.core.attendance import Correction, Rules, Session, Sighting
+from mien.core.errors import NotFoundError
+from mien.core.people import Person
+from mien.store import identities
+from mien.store.names import name_key, storable
+from mien.store.schema import answers, corrections, roster, sessions, sighting_candidates, sightings
+
+__all__ = [
+    "add_sighting",
+    "correction_row",
+    "decision_of",
+    "delete_attendance",
+    "merge_attendance",
+    "read_corrections",
+    "read_roster",
+    "read_session",
+    "read_sessions",
+    "read_sightings",
+    "session_row",
+]
+
+_COLUMN_OF = {"by": "actor"}  # BY is a word of SQL's
+
+# Sessions
+
+
+def session_row(session: Session, session_id: str, name: str, now: datetime) -> dict[str, Any]:
+    """The row of a new session."""
+    content = {key: value for key, value in asdict(session).items() if key not in {"id", "name"}}
+    return {"id": session_id, "name": name, "name_key": name_key(name), "content": _plain(content), "created": now}
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: times and dates in ISO, spans in seconds."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, time | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value
+
+
+def _session(row: Row[Any]) -> Session:
+    content = dict(row.content)
+    rules = content.pop("rules")
+    spans: dict[str, Any] = {key: _span(value) for key, value in rules.items() if key != "minimum"}
+    for name in ("start", "end", "day_border"):
+        content[name] = None if content[name] is None else time.fromisoformat(content[name])
+    for name in ("first", "last"):
+        content[name] = None if content[name] is None else date.fromisoformat(content[name])
+    for name in ("weekdays", "cameras"):
+        content[name] = tuple(content[name])
+    return Session(**content, rules=Rules(rules["minimum"], **spans), id=row.id, name=row.name)
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def read_sessions(connection: Connection) -> list[Session]:
+    """Every session, in the order in which they were added."""
+    return [_session(row) for row in connection.execute(select(sessions).order_by(sessions.c.seq))]
+
+
+def read_session(connection: Connection, which: str) -> Session:
+    """The session of this id or name.
+
+    Raises:
+        NotFoundError: naming close names.
+    """
+    c = sessions.c
+    same = or_(c.id == storable(which), c.name_key == name_key(storable(which)))
+    row = connection.execute(select(sessions).where(same)).first()
+    if row is None:
+        raise NotFoundError(f"no session is called {which!r}{_suggestion(connection, which)}")
+    return _session(row)
+
+
+def _suggestion(connection: Connection, which: str) -> str:
+    names = {row.name_key: row.name for row in connection.execute(select(sessions.c.name_key, sessions.c.name))}
+    close = difflib.get_close_matches(name_key(which), names, n=3)
+    if not close:
+        return "; see what there is with: mien attendance session list"
+    return f"; did you mean {' or '.join(repr(names[key]) for key in close)}?"
+
+
+def read_roster(connection: Connection, session_id: str) -> list[Person]:
+    """Who should come, ordered by name."""
+    ids = connection.execute(select(roster.c.person_id).where(roster.c.session_id == session_id)).scalars().all()
+    return identities.read_people(connection, ids) if ids else []
+
+
+# Sightings
+
+
+def add_sighting(connection: Connection, sighting: Sighting, sighting_id: str) -> bool:
+    """Write one; False if its id is there already.
+
+    Raises:
+        NotFoundError: it names a person who is not there.
+    """
+    if connection.execute(select(sightings.c.seq).where(sightings.c.id == sighting_id)).first() is not None:
+        return False
+    named = [sighting.person_id] if sighting.person_id is not None else list(sighting.candidates)
+    ids = list(dict.fromkeys(identities.person_id_of(connection, i) for i in named))  # those of merged people lead on
+    row = {
+        "id": sighting_id,
+        "at": sighting.at,
+        "camera": storable(sighting.camera),
+        "decision": sighting.decision,
+        "person_id": ids[0] if sighting.person_id is not None else None,
+        "similarity": sighting.similarity,
+        "margin": sighting.margin,
+    }
+    connection.execute(insert(sightings).values(row))
+    if sighting.candidates:
+        given = [{"sighting_id": sighting_id, "person_id": i, "rank": rank} for rank, i in enumerate(ids)]
+        connection.execute(insert(sighting_candidates), given)
+    return True
+
+
+def read_sightings(connection: Connection, since: datetime, until: datetime) -> list[Sighting]:
+    """Those seen between two moments, both included, in the order in which they came in."""
+    c, s = sighting_candidates.c, sightings.c
+    between = s.at.between(since, until)
+    candidates: dict[str, list[str]] = {}
+    query = select(c.sighting_id, c.person_id).join(sightings, s.id == c.sighting_id).where(between)
+    for sighting_id, person_id in connection.execute(query.order_by(c.sighting_id, c.rank)):
+        candidates.setdefault(sighting_id, []).append(person_id)
+    found = connection.execute(select(sightings).where(between).order_by(s.seq))
+    return [_sighting(row, tuple(candidates.get(row.id, ()))) for row in found]
+
+
+def _sighting(row: Row[Any], candidates: tuple[str, ...]) -> Sighting:
+    return Sighting(
+        at=row.at,
+        camera=row.camera,
+        decision=row.decision,
+        person_id=row.person_id,
+        candidates=candidates,
+        similarity=row.similarity,
+        margin=row.margin,
+        id=row.id,
+    )
+
+
+def decision_of(connection: Connection, sighting_id: str) -> str | None:
+    """What was decided about this sighting; None if it is not there."""
+    return connection.execute(select(sightings.c.decision).where(sightings.c.id == sighting_id)).scalar()
+
+
+# Corrections
+
+
+def correction_row(correction: Correction) -> dict[str, Any]:
+    """The row of a mark made by hand."""
+    row = {_COLUMN_OF.get(field.name, field.name): getattr(correction, field.name) for field in fields(Correction)}
+    return {**row, "reason": storable(correction.reason)}
+
+
+def read_corrections(connection: Connection, session_id: str) -> list[Correction]:
+    """Marks made by hand, in the order in which they were made."""
+    names = [_COLUMN_OF.get(field.name, field.name) for field in fields(Correction)]
+    query = select(*(corrections.c[name] for name in names)).where(corrections.c.session_id == session_id)
+    return [Correction(*row) for row in connection.execute(query.order_by(corrections.c.seq))]
+
+
+# With their person
+
+
+def delete_attendance(connection: Connection, person_id: str) -> dict[str, int]:
+    """Delete what was seen of a person and said about them; how many rows of each kind.
+
+    An ambiguous sighting goes if they were the answer; if they were only one of its candidates, it stays without them.
+    """
+    s, c = sightings.c, sighting_candidates.c
+    answered = select(answers.c.sighting_id).where(answers.c.person_id == person_id)
+    gone = {
+        "sightings": delete(sightings).where(or_(s.person_id == person_id, s.id.in_(answered))),
+        "candidates": delete(sighting_candidates).where(c.person_id == person_id),
+        "corrections": delete(corrections).where(corrections.c.person_id == person_id),
+        "roster": delete(roster).where(roster.c.person_id == person_id),
+    }
+    return {kind: connection.execute(statement).rowcount for kind, statement in gone.items()}
+
+
+def merge_attendance(connection: Connection, keep: str, gone: str) -> None:
+    """Move what was seen of ``gone`` and said about them to ``keep``."""
+    for table in (sightings, answers, corrections):
+        connection.execute(update(table).where(table.c.person_id == gone).values(person_id=keep))
+    for table, place in ((roster, roster.c.session_id), (sighting_candidates, sighting_candidates.c.sighting_id)):
+        both = select(place).where(table.c.person_id == keep)
+        connection.execute(update(table).where(table.c.person_id == gone, place.not_in(both)).values(person_id=keep))
+        connection.execute(delete(table).where(table.c.person_id == gone))
