@@ -66,7 +66,8 @@ class TiledDetector:
 
     def _overview(self, image: NDArray[np.uint8]) -> Faces:
         factor = self._side / max(image.shape[:2])
-        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         return self.inner.detect(small).scaled(1 / factor)
 
 

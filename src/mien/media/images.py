@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import secrets
 import stat
@@ -36,6 +37,9 @@ _WRITABLE = {
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
 }
+
+_LONGEST_SIDE = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
+"""Pixels; what libjpeg and WebP can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +97,27 @@ def write_image(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None
     """Write ``(H, W, 3)`` uint8 RGB as PNG, JPEG or WebP (by the ending): the whole file appears at once or not at all.
 
     Raises:
-        ImageError: an ending that is not written, or a place that cannot be written to.
+        ImageError: an ending that is not written, more pixels than the format holds, or a place that cannot be written
+            to.
     """
-    check_image(pixels)
+    height, width = check_image(pixels).shape[:2]
     target = Path(path)
     if target.suffix.lower() not in _WRITABLE:
         raise ImageError(
             f"cannot write {printable(path)}: expected an ending of {', '.join(_WRITABLE)}, got {target.suffix!r}"
+        )
+    longest = _LONGEST_SIDE.get(target.suffix.lower(), math.inf)
+    if max(height, width) > longest:
+        raise ImageError(
+            f"cannot write {printable(path)}: {width} × {height} pixels, the format holds {longest} on a side; write .png"
         )
     settings = _WRITABLE[target.suffix.lower()]
     encoded = cv2.imencode(target.suffix.lower(), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings)[1]
     try:
         write_whole(target, encoded.tobytes())
     except OSError as error:
-        raise ImageError(f"cannot write {printable(path)}: {_why(error)}") from error
+        why = "its folder is not there" if isinstance(error, FileNotFoundError) else _why(error)
+        raise ImageError(f"cannot write {printable(path)}: {why}") from error
 
 
 def printable(name: str | os.PathLike[str]) -> str:
@@ -181,7 +192,7 @@ def _why(error: OSError) -> str:
         return f"the link points to {printable(Path(error.filename).readlink())}, which is not there"
     known = {
         errno.ENOENT: "there is no such file",
-        errno.EISDIR: "it is a directory; give its files, or the directory to a command that takes one",
+        errno.EISDIR: "it is a directory, not a file",
         errno.EACCES: "no permission",
         errno.EPERM: "no permission",
         errno.ELOOP: "its links lead in a circle",

@@ -9,8 +9,10 @@ unjoined. ``Lettering.missing`` says which characters no font here can draw.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sys
+import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -82,6 +84,7 @@ class Lettering:
     def __init__(self, fonts: Sequence[Path], fallbacks: Iterable[Path] = ()) -> None:
         self._fonts = list(fonts)
         self._fallbacks = iter(fallbacks)
+        self._searching = threading.Lock()  # the fallbacks are taken one by one, by one thread at a time
         self._loaded: dict[tuple[Path | None, int, int], Font] = {}
         self._covered: dict[tuple[Path, str], bool] = {}
         self._shaped = features.check_feature("raqm")
@@ -138,14 +141,20 @@ class Lettering:
         return face is not None and not char.isalpha() and self._has(face, char)
 
     def _face_for(self, char: str) -> Path | None:
-        found = next((face for face in self._fonts if self._has(face, char)), None)
+        found = self._first_with(char, self._fonts)
         if found is None:
-            found = next((face for face in self._fallbacks if self._add(face) and self._has(face, char)), None)
+            with self._searching:
+                found = self._first_with(char, itertools.chain(self._fonts, self._more_fonts()))
         return found
 
-    def _add(self, face: Path) -> bool:
-        self._fonts.append(face)
-        return True
+    def _first_with(self, char: str, faces: Iterable[Path]) -> Path | None:
+        return next((face for face in faces if self._has(face, char)), None)
+
+    def _more_fonts(self) -> Iterator[Path]:
+        """The fallbacks not looked at so far; each becomes one of the fonts."""
+        for face in self._fallbacks:
+            self._fonts.append(face)
+            yield face
 
     def _has(self, face: Path, char: str) -> bool:
         key = face, char

@@ -29,6 +29,10 @@ __all__ = [
     "read_person",
 ]
 
+_MANY_PEOPLE = 5_000
+"""From here on close names are looked for among those with the same first letter: comparing 100,000 takes 0.6 s, and
+every enrolment of a new person asks whether the name is known."""
+
 
 def new_id() -> str:
     """A new id of a person or template: random, so that it says nothing about anybody."""
@@ -95,7 +99,10 @@ def living_and_former_ids(connection: Connection) -> set[str]:
 
 
 def _suggestion(connection: Connection, who: str) -> str:
-    names = {row.name_key: row.name for row in connection.execute(select(people.c.name_key, people.c.name))}
+    query = select(people.c.name_key, people.c.name)
+    if connection.execute(select(func.count(people.c.id))).scalar_one() > _MANY_PEOPLE:
+        query = query.where(people.c.name_key.startswith(name_key(who)[:1], autoescape=True))
+    names = {row.name_key: row.name for row in connection.execute(query)}
     close = difflib.get_close_matches(name_key(who), names, n=3)
     if not close:
         return "; see who is there with: mien people list"

@@ -91,6 +91,7 @@ def write_parcel(parcel: Parcel, path: Path) -> None:
                 file.close()
                 Path(file.name).replace(path)
             except BaseException:
+                file.close()  # Windows deletes no open file
                 Path(file.name).unlink()
                 raise
     except OSError as error:

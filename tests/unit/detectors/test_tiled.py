@@ -108,3 +108,11 @@ def test_a_photograph_decoded_at_half_size_finds_the_same_smallest_face(astronau
     half = cv2.resize(astronaut, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     assert len(mien.detector(min_face=80).at_scale(0.5).detect(half)) == 1
     assert len(mien.detector(min_face=300).at_scale(0.5).detect(half)) == 0
+
+
+def test_a_strip_far_longer_than_wide_is_searched_too():
+    """The overview of a picture of 3 × 9,000 pixels has at least one row."""
+    assert (
+        len(TiledDetector(WhiteSquares(), side=512, above=0.01, overlap=128).detect(np.zeros((3, 9000, 3), np.uint8)))
+        == 0
+    )

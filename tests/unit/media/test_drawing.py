@@ -1,6 +1,8 @@
 """Drawn pictures: every script has its glyphs, labels stay inside and apart, nothing given is changed."""
 
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -241,3 +243,18 @@ def test_trace_shows_each_stage_in_its_colour():
         assert np.abs(out[17:24, x].astype(int) - drawing._rgb(drawing.STAGE_COLOURS[stage])).sum(axis=1).min() < 90
     assert np.array_equal(out[100:200], grey[100:])
     assert draw_trace(grey, dataclasses.replace(trace, candidates=())).shape[1] == 300
+
+
+def test_threads_may_look_for_fonts_at_the_same_time():
+    """Two threads that need a system font at once both get their text, though the fonts are taken one by one."""
+
+    def slowly():
+        for font in packaged_fonts():
+            time.sleep(0.01)
+            yield font
+
+    letters = Lettering([], slowly())
+    with ThreadPoolExecutor(4) as threads:
+        widths = list(threads.map(lambda text: letters.width(text, 20), ["Đức", "田中", "Ада", "Ada"]))
+    assert min(widths) > 0
+    assert letters.missing("Đức 田中 Ада") == ""

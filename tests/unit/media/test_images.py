@@ -467,7 +467,7 @@ def test_writing_refuses_what_it_cannot_do(tmp_path):
     """An unknown ending, a folder that is not there and an array that is no picture are errors."""
     with pytest.raises(ImageError, match=r"expected an ending of .png.*got '.gif'"):
         write_image(tmp_path / "a.gif", CARD)
-    with pytest.raises(ImageError, match="there is no such file"):
+    with pytest.raises(ImageError, match="its folder is not there"):
         write_image(tmp_path / "none" / "a.png", CARD)
     with pytest.raises(ImageError, match="uint8"):
         write_image(tmp_path / "a.png", CARD.astype(float))
@@ -496,3 +496,12 @@ def test_import_is_lean():
     assert "pillow_heif" not in loaded
     assert "onnx" not in loaded
     assert decoders.__name__ in loaded
+
+
+@pytest.mark.parametrize(("name", "shape"), [("a.webp", (4, 16_384, 3)), ("a.JPG", (65_501, 4, 3))])
+def test_a_picture_too_long_for_its_format_is_said_and_not_written(tmp_path, capfd, name, shape):
+    """JPEG and WebP have limits: one line that names the one that was met, and no broken file."""
+    with pytest.raises(ImageError, match=rf"{name}: .* pixels, the format holds \d+ on a side; write .png"):
+        write_image(tmp_path / name, np.zeros(shape, np.uint8))
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
