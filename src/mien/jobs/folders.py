@@ -21,6 +21,7 @@ from mien.datasets.folders import People, person_folders
 from mien.datasets.near_duplicates import groups, video_of
 from mien.datasets.packs import Embeddings, TrainTest
 from mien.datasets.splits import Side, split
+from mien.jobs.frame_manifest import videos_of_frames
 from mien.jobs.manifest import Manifest, Row
 from mien.jobs.running import ITEM_FAULTS, Done, Event, Failed, Skipped, run
 from mien.media.crops import align, crop_boxes
@@ -157,7 +158,7 @@ def _placed(
     before = {row.source: row.split for row in manifest.rows.values()}
     sides = split(
         [photo.person for photo in seen],
-        groups(list(hashes.values()), [_video(photo) for photo in seen]),
+        groups(list(hashes.values()), _videos(seen)),
         share=options.split or 0.0,
         seed=options.seed,
         placed=[next((side for side in _SIDES if side == before.get(photo.source)), None) for photo in seen],
@@ -167,8 +168,17 @@ def _placed(
     return [photo._replace(side=side) for photo, side in zip(seen, sides.sides, strict=True)]
 
 
-def _video(photo: _Photo) -> tuple[Path, str] | None:
-    """The video that a photograph is a frame of: frames of one name in one folder."""
+def _videos(photos: Sequence[_Photo]) -> list[tuple[Path, str] | None]:
+    """The video that each photograph is a frame of: by the manifest of frames beside the people, else by its name."""
+    known = {root: videos_of_frames(root) for root in {photo.root for photo in photos}}
+    return [
+        (photo.root, known[photo.root][photo.source]) if photo.source in known[photo.root] else _guessed_video(photo)
+        for photo in photos
+    ]
+
+
+def _guessed_video(photo: _Photo) -> tuple[Path, str] | None:
+    """Frames of one name in one folder."""
     video = video_of(photo.path.stem)
     return None if video is None else (photo.path.parent, video)
 

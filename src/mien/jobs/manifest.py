@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from mien.core.errors import InputError, SettingError
 from mien.media.images import printable, write_whole
 
-__all__ = ["MANIFEST", "Manifest", "Row"]
+__all__ = ["MANIFEST", "Manifest", "Row", "RowFile", "read_rows"]
 
 MANIFEST = "manifest.csv"
+
+AnyRow = TypeVar("AnyRow")
 
 
 class Row(NamedTuple):
@@ -49,25 +52,17 @@ class Manifest:
     """
 
     def __init__(self, folder: Path, cut: str) -> None:
-        self._path = folder / MANIFEST
-        self.rows: dict[str, Row] = {row.chip: row for row in _read(self._path)}
+        path = folder / MANIFEST
+        self.rows: dict[str, Row] = {row.chip: row for row in read_rows(path, _row, what="aligned faces")}
         other = next((row.cut for row in self.rows.values() if row.cut != cut), None)
         if other is not None:
             raise SettingError(f"{printable(folder)} holds chips cut as {other}, not as {cut}; choose another folder")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, _line(Row._fields) + b"".join(map(_line, self.rows.values())))  # a torn row is gone
-            self._file = self._path.open("ab")
-        except OSError as error:
-            raise InputError(
-                f"cannot write {printable(self._path)}: {(error.strerror or str(error)).lower()}"
-            ) from error
+        self._file = RowFile(path, [Row._fields, *self.rows.values()])
 
     def add(self, row: Row) -> None:
         """Remember a chip that is there; safe at once, even if the process ends."""
         self.rows[row.chip] = row
-        self._file.write(_line(row))
-        self._file.flush()
+        self._file.add(row)
 
     def __enter__(self) -> Self:
         return self
@@ -78,14 +73,45 @@ class Manifest:
         self._file.close()
 
 
-def _line(values: tuple[object, ...]) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerow(values)
-    return out.getvalue().encode("utf-8", "surrogateescape")
+class RowFile:
+    """A CSV file that grows by a row as each thing is done.
+
+    Args:
+        path: written anew with ``lines``, so that a torn row is gone; its folder is made if it is not there.
+        lines: the header and the rows so far.
+
+    Raises:
+        InputError: it cannot be written to.
+    """
+
+    def __init__(self, path: Path, lines: Iterable[tuple[object, ...]]) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, b"".join(map(_line, lines)))
+            self._file = path.open("ab")
+        except OSError as error:
+            raise InputError(f"cannot write {printable(path)}: {(error.strerror or str(error)).lower()}") from error
+
+    def add(self, row: tuple[object, ...]) -> None:
+        """Write one row; safe at once, even if the process ends."""
+        self._file.write(_line(row))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
-def _read(path: Path) -> list[Row]:
-    """The whole rows of a manifest; none where there is no file."""
+def read_rows(path: Path, parse: Callable[[list[str]], AnyRow], *, what: str) -> list[AnyRow]:
+    """The whole rows of a file of rows after its header; none where there is no file.
+
+    Args:
+        parse: a row from its cells; a ValueError says that it is none.
+        what: the rows are about, for the error.
+
+    Raises:
+        InputError: the file holds other rows.
+    """
     if not path.is_file():
         return []
     text = path.read_bytes().decode("utf-8", "surrogateescape")
@@ -93,11 +119,15 @@ def _read(path: Path) -> list[Row]:
     if not text.endswith("\n"):  # the process ended in the middle of a row
         rows = rows[:-1]
     try:
-        return [_row(row) for row in rows]
+        return [parse(row) for row in rows]
     except ValueError as error:
-        raise InputError(
-            f"{printable(path)} is no manifest of aligned faces; remove it or choose another folder"
-        ) from error
+        raise InputError(f"{printable(path)} is no manifest of {what}; remove it or choose another folder") from error
+
+
+def _line(values: tuple[object, ...]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerow(values)
+    return out.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _row(texts: list[str]) -> Row:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mien.core.faces import Picture
     from mien.jobs.running import Done, Event
 
-__all__ = ["register"]
+__all__ = ["follow", "register"]
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def align(
 
     read = session.house.read_options(chip=float(size))
     options = AlignOptions(size, margin, landmarks, split, shuffle, seed, read)
-    done = _follow(session, align_folder(source, target, detector=session.house.detector, options=options))
+    done = follow(session, align_folder(source, target, detector=session.house.detector, options=options))
     rows = [event.result._asdict() for event in done if event.result is not None]
     columns = ("chip", "person", "split", "source", "score")
     session.out.table(f"{len(rows)} faces cut into {shown(target)}", rows, columns=columns)
@@ -81,7 +81,7 @@ def embed(
         if file is not None:
             prepare_folder(file.parent)
     options = EmbedOptions(batch_size=batch_size, read=house.read_options(chip=160))
-    done = _follow(session, embed_folder(source, embedder=house.embedder, detector=house.detector, options=options))
+    done = follow(session, embed_folder(source, embedder=house.embedder, detector=house.detector, options=options))
     if not done:
         raise InputError(f"no face could be embedded in {shown(source)}")
     pack = join([event.result for event in done], house.embedder.space)
@@ -146,7 +146,7 @@ def _chips(session: Session, picture: Picture, *, size: int, margin: int, landma
     return list(by_landmarks(picture.pixels, faces.landmarks, ARCFACE_112 * (size / 112), size))
 
 
-def _follow(session: Session, events: Iterable[Event[T]]) -> list[Done[T]]:
+def follow(session: Session, events: Iterable[Event[T]]) -> list[Done[T]]:
     """Show a job's progress, report what failed, and give what was done."""
     from mien.jobs.running import Done, Failed
 
@@ -160,6 +160,6 @@ def _follow(session: Session, events: Iterable[Event[T]]) -> list[Done[T]]:
                 )
             elif isinstance(event, Done):
                 done.append(event)
-            elif event.stage == "split":
+            elif event.stage in {"plan", "split"}:
                 session.out.note(f"{event.name}: {event.reason}")
     return done
