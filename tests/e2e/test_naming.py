@@ -121,6 +121,21 @@ def test_a_small_or_blurred_face_is_refused_with_both_numbers(mien, photo):
     assert out["measured"] < out["limit"]
 
 
+def test_the_number_of_a_face_in_a_table_is_the_one_to_enroll(mien, photo):
+    """A small face on the left and a large one on the right: each number given by detect enrols that very face."""
+
+    def two(image):
+        small = cv2.resize(image, (300, 300), interpolation=cv2.INTER_AREA)
+        return np.hstack([np.vstack([small, np.zeros((212, 300, 3), np.uint8)]), image[:, ::-1]])
+
+    path = photo("two.png", change=two)
+    for row in csv.DictReader(io.StringIO(mien("detect", path, "--csv").out)):
+        words = ("enroll", f"P{row['face']}", path, "--face", row["face"], "--allow-similar", "--threshold", "0.5")
+        mien(*words)
+        (shown,) = mien("people", "show", f"P{row['face']}", "--json").json()["templates"]
+        assert abs(float(shown["box"].split(",")[0]) - int(row["x"])) < NEAR
+
+
 def test_export_and_import_carry_people_to_another_gallery(mien, photo, home):
     """What was enrolled here is known there."""
     mien("enroll", "Ada", photo("a.png"))

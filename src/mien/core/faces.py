@@ -321,6 +321,13 @@ class Faces:
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
         return sides.min(axis=1) if len(self) else np.zeros(0, np.float32)
 
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """``(n,)`` int64: what each face is called, 1 for the leftmost, whatever the order of the rows."""
+        numbers = np.empty(len(self), np.int64)
+        numbers[np.argsort(self.boxes[:, 0], kind="stable")] = np.arange(1, len(self) + 1)
+        return numbers
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """The faces as users of the ``mtcnn`` package know them, and what else is known.
 

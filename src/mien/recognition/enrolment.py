@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import NotFoundError, SpaceMismatchError
+from mien.core.errors import DuplicateError, NotFoundError, SpaceMismatchError
 from mien.core.faces import Faces, Picture
 from mien.core.people import Person, Template
 from mien.core.protocols import Detector, Embedder, Gallery
@@ -128,7 +128,11 @@ class Enroller:
             return Enrolment(picture.source, accepted=False, reasons=(taken,), faces=shown)
         # 5. in, whole or not at all
         template = self._template(picture, vector[0], shown[index])
-        person, (stored,) = self._gallery.add(name, [template])
+        try:
+            person, (stored,) = self._gallery.add(name, [template])
+        except DuplicateError as error:  # another process has just enrolled it
+            again = Reason("gate", "photo already enrolled", text=str(error))
+            return Enrolment(picture.source, accepted=False, reasons=(again,), faces=shown)
         return Enrolment(picture.source, True, faces=shown, template=stored, person=person, warning=warning)
 
     def _already_enrolled(self, name: str, picture: Picture) -> Reason | None:

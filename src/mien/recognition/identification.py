@@ -76,12 +76,14 @@ class _Scores:
         cosines: ``(m, n)`` float32, templates grouped by person.
         bounds: ``(p + 1,)``; templates of person i are columns ``bounds[i]`` to ``bounds[i + 1]``.
         people: the owners.
+        numbers: ``(m,)`` int64, what each face of the picture is called (``Faces.numbers``).
     """
 
     best: NDArray[np.float32]
     cosines: NDArray[np.float32]
     bounds: NDArray[np.int64]
     people: tuple[Person, ...]
+    numbers: NDArray[np.int64]
 
     def contender(self, row: int, column: int) -> Contender:
         """One person as a candidate for one face."""
@@ -160,7 +162,7 @@ class CosineIdentifier:
             raise InputError("faces have no embeddings to identify: run the embedder first, or Recognizer.identify")
         vectors, owners, people = among.vectors(faces.space)
         bar = _Bar(self.threshold(faces.space, among).similarity, self.margin(faces.space, among))
-        scores = _score(faces.embeddings, vectors, owners, people)
+        scores = _score(faces, vectors, owners, people)
         matches = [self._decide(scores, row, bar, None) for row in range(len(faces))]
         usable = [faces.quality is None or faces.quality[row].usable for row in range(len(faces))]
         if self.options.once and people:
@@ -213,18 +215,18 @@ class CosineIdentifier:
 
 
 def _score(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32], owners: NDArray[np.int64], people: tuple[Person, ...]
+    faces: Faces, vectors: NDArray[np.float32], owners: NDArray[np.int64], people: tuple[Person, ...]
 ) -> _Scores:
-    """Cosines grouped by person, and the best of each."""
+    """Cosines grouped by person, and the best of each; ``faces`` carry embeddings."""
     order = np.argsort(owners, kind="stable")
-    cosines = similarities(queries, vectors)[:, order]
+    cosines = similarities(np.asarray(faces.embeddings), vectors)[:, order]
     count = np.bincount(owners, minlength=len(people))
     bounds = np.concatenate([[0], np.cumsum(count)])
-    best = np.full((len(queries), len(people)), -1.0, np.float32)
+    best = np.full((len(faces), len(people)), -1.0, np.float32)
     filled = np.flatnonzero(count)
     if len(filled):
         best[:, filled] = np.maximum.reduceat(cosines, bounds[filled], axis=1)
-    return _Scores(best, cosines, bounds, people)
+    return _Scores(best, cosines, bounds, people, faces.numbers)
 
 
 def _trimmed_mean(cosines: NDArray[np.float32]) -> float:
@@ -237,5 +239,5 @@ def _trimmed_mean(cosines: NDArray[np.float32]) -> float:
 def _taken(scores: _Scores, row: int, column: int, other: int) -> Reason:
     """Why a nearer person was not chosen."""
     name, own, theirs = scores.people[column].name, float(scores.best[row, column]), float(scores.best[other, column])
-    text = f"{name} ({own:.2f}) is face {other + 1} of this picture ({theirs:.2f})"
+    text = f"{name} ({own:.2f}) is face {scores.numbers[other]} of this picture ({theirs:.2f})"
     return Reason("assignment", "identity given once per picture", own, theirs, "--no-once", text=text)

@@ -164,3 +164,12 @@ def test_a_match_tells_a_name_only_when_it_is_one():
     unsure = Match("ambiguous", (ada,), 0.5, 0.01)
     assert (unsure.name, unsure.person_id, unsure.similarity) == ("ambiguous", None, 0.71)
     assert Match("unknown").similarity is None
+
+
+def test_faces_are_numbered_from_the_left_whatever_their_order():
+    """The number that is shown is the one that enroll --face takes."""
+    boxes = np.array([[50, 0, 60, 10], [10, 0, 20, 10], [90, 0, 99, 9]], np.float32)
+    faces = Faces(boxes=boxes, scores=np.ones(3))
+    assert faces.numbers.tolist() == [2, 1, 3]
+    assert faces.sorted("left").numbers.tolist() == [1, 2, 3]
+    assert Faces.empty().numbers.tolist() == []

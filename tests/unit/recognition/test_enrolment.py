@@ -195,3 +195,15 @@ def test_photographs_can_be_enrolled_again_with_another_embedder(recognizer):
     assert "first face in the space other" in outcome.warning
     assert fresh.identify(photo(PINK, name="b.jpg")).matches[0].name == "Ada"
     assert recognizer.identify(photo(PINK, name="b.jpg")).matches[0].name == "Ada"
+
+
+def test_a_photo_that_another_process_enrols_at_the_same_moment_is_refused_and_the_rest_goes_on(
+    recognizer, monkeypatch
+):
+    """Between the look and the write somebody else was quicker: a refusal like any other, no error."""
+    recognizer.enroll("Ada", [photo(RED)])
+    monkeypatch.setattr(recognizer.gallery, "find_photo", lambda *_: [])
+    again, new = recognizer.enroll("Ada", [photo(RED), photo(PINK, name="b.jpg")])
+    assert not again.accepted
+    assert "enrolled already" in again.reasons[0].words()
+    assert new.accepted

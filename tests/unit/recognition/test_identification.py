@@ -131,6 +131,13 @@ def test_the_margin_follows_the_scale_of_the_space():
     assert CosineIdentifier(None, IdentifyOptions(threshold=0.5)).margin(SPACE, GALLERY) == 0.05
 
 
+def test_faces_are_called_by_their_number_from_the_left():
+    """The reason names the face as the table and enroll --face do."""
+    faces = faces_of(near(0.9), near(0.8)).with_columns(boxes=np.array([[90, 0, 140, 50], [0, 0, 50, 50]]))
+    _, second = CosineIdentifier(CALIBRATION, IdentifyOptions(threshold=0.5)).identify(faces, GALLERY)
+    assert "is face 2 of this picture" in " ".join(r.words() for r in second.reasons)
+
+
 def test_an_empty_gallery_knows_nobody():
     """Without people every face is unknown, without candidates, and says so."""
     (match,) = decide(FakeGallery({}), ADA)

@@ -70,11 +70,11 @@ def detect(
 
 
 def face_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
-    """One table row per face."""
+    """One table row per face, surest first; ``face`` is its number from the left, as ``enroll --face`` counts."""
     rows = []
-    for i, face in enumerate(faces.to_dicts(), start=1):
+    for number, face in zip(faces.numbers.tolist(), faces.to_dicts(), strict=True):
         x, y, width, height = face["box"]
-        row = {"picture": name, "face": i, "x": x, "y": y, "width": width, "height": height}
+        row = {"picture": name, "face": number, "x": x, "y": y, "width": width, "height": height}
         row["confidence"] = face["confidence"]
         row |= {name: f"{px},{py}" for name, (px, py) in face.get("keypoints", {}).items()}
         rows.append(row)

@@ -43,9 +43,17 @@ def enroll(
     work = list(_work(session, name, photos, from_folder))
     options = session.house.enrol_options(face=face, allow_similar=allow_similar)
     outcomes: list[Enrolment] = []
-    for person, paths in work:
-        for _, picture in readable(session, paths, f"enrolling {shown(person)}", chip=160):
-            outcomes += session.house.recognizer.enroll(person, [picture], options=options)
+    try:
+        for person, paths in work:
+            for _, picture in readable(session, paths, f"enrolling {shown(person)}", chip=160):
+                outcomes += session.house.recognizer.enroll(person, [picture], options=options)
+    finally:  # a full disk or a second Ctrl-C ends the run: what is in the gallery is told all the same
+        accepted = _tell(session, outcomes) if outcomes else []
+    return None if accepted else Exit.FAILED
+
+
+def _tell(session: Session, outcomes: list[Enrolment]) -> list[Enrolment]:
+    """Print what became of the photographs; those that went in."""
     rows = [_row(outcome) for outcome in outcomes]
     accepted = [o for o in outcomes if o.accepted]
     people = len({o.person.id for o in accepted if o.person is not None})
@@ -55,7 +63,7 @@ def enroll(
         if outcome.warning:
             session.out.note(f"{shown(outcome.source)}: {outcome.warning}")
     session.failed += len(outcomes) - len(accepted)
-    return None if accepted else Exit.FAILED
+    return accepted
 
 
 def _work(
