@@ -121,12 +121,13 @@ def test_a_small_or_blurred_face_is_refused_with_both_numbers(mien, photo):
     assert out["measured"] < out["limit"]
 
 
-def test_the_number_of_a_face_in_a_table_is_the_one_to_enroll(mien, photo):
-    """A small face on the left and a large one on the right: each number given by detect enrols that very face."""
+@pytest.mark.parametrize("mirror", [1, -1])
+def test_the_number_of_a_face_in_a_table_is_the_one_to_enroll(mien, photo, mirror):
+    """A small face left of a large one, or right of it: each number given by detect enrols that very face."""
 
     def two(image):
         small = cv2.resize(image, (300, 300), interpolation=cv2.INTER_AREA)
-        return np.hstack([np.vstack([small, np.zeros((212, 300, 3), np.uint8)]), image[:, ::-1]])
+        return np.hstack([np.vstack([small, np.zeros((212, 300, 3), np.uint8)]), image[:, ::-1]])[:, ::mirror]
 
     path = photo("two.png", change=two)
     for row in csv.DictReader(io.StringIO(mien("detect", path, "--csv").out)):
