@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests.fakes.gallery import OTHER_SPACE, SPACE, MemoryGallery, make_template, same_template
 
 from mien.core.errors import DuplicateError, InputError, NotFoundError, SpaceMismatchError
 from mien.core.protocols import Gallery
 from mien.store.gallery import open_gallery
+from tests.fakes.gallery import OTHER_SPACE, SPACE, MemoryGallery, make_template, same_template
 
 
 @pytest.fixture(params=["memory", "sqlite"])
