@@ -214,3 +214,11 @@ def test_a_setting_that_cannot_work_is_no_fault_of_each_picture(mien, photo):
     result = mien("show", photo("a.png"), photo("b.png"), "--min-face", "2")
     assert result.code == 2
     assert result.err.count("min_face") == 1
+
+
+@pytest.mark.parametrize("region", ["1,2,3", "1,2,0,5", "nan,0,5,5", "1,2,3,inf", "a,b,c,d"])
+def test_a_region_that_is_none_is_refused_with_what_was_typed(mien, photo, region):
+    """One line and the exit code of a wrong setting; no picture is looked at."""
+    result = mien("detect", photo("a.png"), "--explain", "--region", region)
+    assert result.code == 2
+    assert f"--region is {region!r}" in result.err

@@ -140,7 +140,9 @@ def read_parcel(path: Path) -> Parcel:
         InputError: no export of ours, a newer one, or values that cannot be right.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with path.open("rb") as file, zipfile.ZipFile(file):  # np.load would speak of pickles
+            file.seek(0)
+            arrays = np.load(file, allow_pickle=False)
             manifest = json.loads(arrays["manifest"].tobytes().decode())
             vectors = [arrays[f"vectors_{i}"] for i in range(len(manifest["spaces"]))]
         return _parcel(manifest, vectors)

@@ -192,3 +192,13 @@ def compressed(path):
     with np.load(path) as arrays, io.BytesIO() as file:
         np.savez_compressed(file, **arrays)
         return file.getvalue()
+
+
+def test_what_is_no_npz_is_not_answered_with_advice_to_allow_pickles(gallery, tmp_path):
+    """A photograph given as an export: one line that says how to make one."""
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff" + bytes(200))
+    with pytest.raises(
+        InputError, match=r"a.jpg is no export of a gallery \(File is not a zip file\); make one"
+    ) as error:
+        gallery.import_(tmp_path / "a.jpg")
+    assert "pickle" not in str(error.value)

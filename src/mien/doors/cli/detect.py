@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,8 +92,8 @@ def _region(text: str | None) -> tuple[float, float, float, float] | None:
         raise SettingError(
             f"--region is {text!r}: expected four numbers X,Y,WIDTH,HEIGHT, e.g. 120,80,60,60"
         ) from error
-    if width <= 0 or height <= 0:
-        raise SettingError(f"--region is {text!r}: width and height must be above 0")
+    if not (width > 0 and height > 0 and all(map(math.isfinite, (x, y, width, height)))):
+        raise SettingError(f"--region is {text!r}: expected finite numbers, width and height above 0")
     return (x, y, x + width, y + height)
 
 
