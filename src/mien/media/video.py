@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["VIDEO_SUFFIXES", "FrameFolder", "Video", "VideoFile", "is_video", "open_video"]
+__all__ = ["VIDEO_SUFFIXES", "FrameFolder", "Video", "VideoFile", "is_video", "open_video", "upright"]
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".flv", ".wmv"}
@@ -323,7 +323,7 @@ class VideoFile:
     def _picture(self, frame: VideoFrame) -> Picture:
         width, height = self._shape
         pixels = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
-        return Picture(_upright(pixels, frame.rotation), source=self.name, time=max(self._time(frame), 0.0))
+        return Picture(upright(pixels, frame.rotation), source=self.name, time=max(self._time(frame), 0.0))
 
     def _error(self, why: str) -> ImageError:
         return ImageError(f"cannot read {printable(self.name)}: {why}")
@@ -376,7 +376,7 @@ def _square_size(stream: VideoStream) -> tuple[int, int]:
     return width, stream.height
 
 
-def _upright(pixels: NDArray[np.uint8], rotation: float) -> NDArray[np.uint8]:
+def upright(pixels: NDArray[np.uint8], rotation: float) -> NDArray[np.uint8]:
     """``pixels`` turned by the display matrix's angle, degrees counter-clockwise, to the next quarter turn."""
     return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90) % 4))
 
