@@ -1,6 +1,11 @@
 """From videos to frames on the command line, and on to faces."""
 
 import csv
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -72,3 +77,30 @@ def test_real_faces_in_a_real_clip(mien, home, shared_data):
     taken = [row for row in result.json() if row["file"]]
     assert len(taken) >= 2
     assert all((home / "frames" / row["file"]).is_file() for row in taken)
+
+
+def test_larger_frames_are_refused(mien, videos):
+    """--max-megapixels holds for videos too."""
+    result = mien("frames", videos, "frames", "--max-megapixels", "0.001")
+    assert result.code == 3
+    assert result.err.count("megapixels, more than the 0.001 allowed") == 2
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_run_that_was_stopped_goes_on(mien, home, sign, code):
+    """After Ctrl-C or kill -9 every row of the manifest has its frame; the next run takes the rest and none twice."""
+    write_numbered(home / "videos/Ada.mp4", [n / 25 for n in range(400)])
+    words = [sys.executable, "-m", "mien", "frames", "videos", "frames", "--per-person", "400"]
+    process = subprocess.Popen(words, cwd=home, env=os.environ.copy(), stdout=subprocess.DEVNULL)
+    manifest = home / "frames/manifest.csv"
+    end = time.monotonic() + 30
+    while not (manifest.is_file() and manifest.read_bytes().count(b"\n") > 5):
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    process.send_signal(sign)
+    assert process.wait(30) == code
+    rows = [line.split(b",") for line in manifest.read_bytes().split(b"\n")[1:-1]]
+    assert 5 <= len(rows) < 400
+    assert all((home / "frames" / os.fsdecode(row[0])).is_file() for row in rows)
+    assert len(mien("frames", "videos", "frames", "--per-person", "400", "--json").json()) == 400 - len(rows)
+    assert len(list((home / "frames/Ada").iterdir())) == 400

@@ -31,12 +31,13 @@ _TRIES = (0.0, 0.25, 0.4, -0.25, -0.4)
 
 @dataclass(frozen=True, slots=True)
 class FrameOptions:
-    """Where in the videos frames are taken; give exactly one.
+    """Where in the videos frames are taken; give exactly one of the first three.
 
     Args:
         per_person: so many, evenly spread over all videos of a person.
         per_video: so many, evenly spread over each video.
         every: seconds from one frame to the next, from the start of each video.
+        max_megapixels: videos with larger frames are refused.
 
     Raises:
         SettingError: none or several are given, or one that is not above 0.
@@ -45,6 +46,7 @@ class FrameOptions:
     per_person: int | None = None
     per_video: int | None = None
     every: float | None = None
+    max_megapixels: float = 100.0
 
     def __post_init__(self) -> None:
         given = [v for v in (self.per_person, self.per_video, self.every) if v is not None]
@@ -117,7 +119,7 @@ def take_frames(
     clips: list[_Clip] = []
 
     def look(owned: tuple[str, Path]) -> None:
-        clips.append(_look(*owned, source))
+        clips.append(_look(*owned, source, options))
 
     videos = [(person, path) for person, paths in person_videos(source).items() for path in paths]
     yield from run(videos, look, stage="look", name=lambda owned: printable(owned[1]))
@@ -131,10 +133,10 @@ def take_frames(
             yield from run(places, taker.take, stage="frames", name=_name, skip=taker.reason_to_skip)
 
 
-def _look(person: str, path: Path, source: Path) -> _Clip:
+def _look(person: str, path: Path, source: Path, options: FrameOptions) -> _Clip:
     """Open a video and ask how long it is."""
     try:
-        with VideoFile(path) as video:
+        with VideoFile(path, max_megapixels=options.max_megapixels) as video:
             video.at(0.0)
             below = path.relative_to(source) if path != source else Path(path.name)
             return _Clip(person, path, below.as_posix(), video.duration)
@@ -247,7 +249,7 @@ class _Taker:
     def _opened(self, path: Path) -> VideoFile:
         if self._video is None or self._video.name != str(path):
             self.__exit__()
-            self._video = VideoFile(path)
+            self._video = VideoFile(path, max_megapixels=math.inf)  # its size was looked at before
         return self._video
 
     def __enter__(self) -> Self:

@@ -171,6 +171,7 @@ class VideoFile:
         self._start = float((self._stream.start_time or 0) * self._tick)
         self._said = _said_duration(self._stream)
         self._duration = self._said
+        self._first: float | None = None  # time of the first frame, once it was decoded
         self._coming: Iterator[VideoFrame] = iter(())
         self._shown: VideoFrame | None = None  # the frame before ``_next``: what is shown until ``_next`` is
         self._next: VideoFrame | None = None
@@ -194,8 +195,7 @@ class VideoFile:
         Raises:
             ImageError: no frame at all, or the file is damaged or ends early: after the frames before that.
         """
-        self._seek(0.0)
-        if self._shown is None:
+        if self._show(0.0) is None:
             raise self._error("it holds no frame")
         end = 0.0
         while (frame := self._shown) is not None:
@@ -260,6 +260,9 @@ class VideoFile:
 
     def _show(self, time: float) -> VideoFrame | None:
         """Go to the frame shown at ``time``: the last that begins no later, or the first of all; None if there is none."""
+        if self._first is None:
+            self._begin()
+            self._first = 0.0 if self._shown is None else self._time(self._shown)
         ahead = time - (self._time(self._shown) if self._shown is not None else -np.inf)
         if not -_ROUNDING <= ahead <= self._key_distance:
             self._seek(time)
@@ -280,7 +283,7 @@ class VideoFile:
             except av.error.FFmpegError:
                 break
             self._begin()
-            if target == 0 or (self._shown is not None and self._time(self._shown) <= time + _ROUNDING):
+            if self._shown is not None and self._time(self._shown) <= max(time, self._first or 0.0) + _ROUNDING:
                 return
         self._reopen()
         self._begin()

@@ -24,7 +24,13 @@ UNEVEN = np.cumsum([0.0, *(0.1 if n // 20 % 2 else 0.02 for n in range(99))]).ro
 def clips(tmp_path_factory):
     """Numbered videos with an even and an uneven rate, in several containers."""
     folder = tmp_path_factory.mktemp("clips")
-    for name, times in (("even.mp4", EVEN), ("uneven.mp4", UNEVEN), ("uneven.mkv", UNEVEN), ("even.avi", EVEN)):
+    for name, times in (
+        ("even.mp4", EVEN),
+        ("uneven.mp4", UNEVEN),
+        ("uneven.mkv", UNEVEN),
+        ("even.avi", EVEN),
+        ("even.ts", EVEN),
+    ):
         write_numbered(folder / name, times)
     write_numbered(folder / "even.webm", EVEN[:30])
     return folder
@@ -35,7 +41,8 @@ def shown(times, time):
 
 
 @pytest.mark.parametrize(
-    ("name", "times"), [("even.mp4", EVEN), ("uneven.mp4", UNEVEN), ("uneven.mkv", UNEVEN), ("even.avi", EVEN)]
+    ("name", "times"),
+    [("even.mp4", EVEN), ("uneven.mp4", UNEVEN), ("uneven.mkv", UNEVEN), ("even.avi", EVEN), ("even.ts", EVEN)],
 )
 def test_every_frame_comes_once_with_its_time(clips, name, times):
     """Frames come in order, none is lost or doubled, and their times are the container's, whatever the rate does."""
@@ -50,7 +57,7 @@ def test_every_frame_comes_once_with_its_time(clips, name, times):
 @settings(max_examples=25, deadline=None)
 @given(
     asked=st.lists(st.floats(0, 0.999), min_size=1, max_size=5),
-    name=st.sampled_from(["even.mp4", "uneven.mp4", "uneven.mkv", "even.avi"]),
+    name=st.sampled_from(["even.mp4", "uneven.mp4", "uneven.mkv", "even.avi", "even.ts"]),
 )
 def test_the_frame_at_a_time_is_the_one_that_is_shown_then(clips, asked, name):
     """In any order of asking, ``at`` gives the last frame that begins no later, exactly."""
@@ -70,6 +77,19 @@ def test_asking_twice_and_going_back_is_fine(clips):
         assert number_in(next(video.frames()).pixels) == 0
         assert len(list(video.frames())) == 100
         assert number_in(video.at(1.0).pixels) == 25
+
+
+def test_far_frames_are_sought_not_decoded_through(tmp_path, monkeypatch):
+    """A jump decodes from the key frame before, however far earlier jumps went; small steps decode on."""
+    path = write_numbered(tmp_path / "long.mp4", [n / 25 for n in range(500)])
+    decoded = []
+    step = VideoFile._step
+    monkeypatch.setattr(VideoFile, "_step", lambda self: (decoded.append(1), step(self)))
+    with VideoFile(path) as video:
+        for time, most in ((0.0, 2), (9.0, 20), (19.0, 20), (1.0, 20), (1.2, 6)):
+            decoded.clear()
+            assert number_in(video.at(time).pixels) == round(time * 25)
+            assert len(decoded) <= most
 
 
 @pytest.mark.parametrize("turn", [90, -90, 180])

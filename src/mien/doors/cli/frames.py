@@ -58,7 +58,7 @@ def frames(
 
     if per_video is None and every is None:
         per_person = per_person or 50
-    options = FrameOptions(per_person, per_video, every)
+    options = FrameOptions(per_person, per_video, every, session.house.settings.max_megapixels)
     usable = _usable(session) if faces_only else None
     done = follow(session, take_frames(source, target, options=options, usable=usable))
     rows = [event.result for event in done if event.result is not None]
