@@ -5,6 +5,7 @@ The register depends on which sightings there are, not on their order or on how 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -75,7 +76,7 @@ def keep(records: Records, since: datetime, until: datetime, *, now: datetime) -
     """
     session = records.session
     met = [m for m in meetings(session, records.openings, since, until) if m.opens <= now]
-    seen = _of_session(session, with_answers(records.sightings, records.answers))
+    seen = sorted(_of_session(session, with_answers(records.sightings, records.answers)), key=_by_time)
     entries = tuple(entry for meeting in met for entry in _enter_all(records, meeting, seen, now))
     return Register(
         session=session,
@@ -117,8 +118,7 @@ def unassigned(books: Sequence[Records], since: datetime, until: datetime) -> li
     calls = {records.session.id: meetings(records.session, records.openings, since, until) for records in books}
     every = {s for r in books for s in with_answers(r.sightings, r.answers) if since <= s.at <= until}
     why = {sighting: _why_nobody(sighting, books, calls) for sighting in every}
-    ordered = sorted(every, key=lambda s: (s.at, s.camera, s.id))
-    return [Unassigned(sighting, reason) for sighting in ordered if (reason := why[sighting])]
+    return [Unassigned(sighting, reason) for sighting in sorted(every, key=_by_time) if (reason := why[sighting])]
 
 
 def clock_steps(sightings: Sequence[Sighting], tolerance: timedelta = _SECOND) -> list[tuple[Sighting, Sighting]]:
@@ -133,13 +133,15 @@ def clock_steps(sightings: Sequence[Sighting], tolerance: timedelta = _SECOND) -
     return steps
 
 
-def _enter_all(records: Records, meeting: Meeting, seen: Iterable[Sighting], now: datetime) -> Iterator[Entry]:
-    here = [s for s in seen if s.person_id is not None and meeting.covers(s.at)]
+def _enter_all(records: Records, meeting: Meeting, seen: Sequence[Sighting], now: datetime) -> Iterator[Entry]:
+    of_person: dict[str | None, list[Sighting]] = {}
+    for sighting in _during(meeting, seen):
+        of_person.setdefault(sighting.person_id, []).append(sighting)
     last = {
         c.person_id: c for c in records.corrections if (c.session_id, c.meeting) == (meeting.session_id, meeting.key)
     }
     for person in records.roster:
-        entry = enter(meeting, records.session.rules, here, person.id, now=now)
+        entry = enter(meeting, records.session.rules, of_person.get(person.id, ()), person.id, now=now)
         yield _corrected(entry, last.get(person.id), meeting)
 
 
@@ -153,6 +155,16 @@ def _corrected(entry: Entry, correction: Correction | None, meeting: Meeting) ->
 
 def _of_session(session: Session, sightings: Iterable[Sighting]) -> list[Sighting]:
     return [s for s in sightings if not session.cameras or s.camera in session.cameras]
+
+
+def _by_time(sighting: Sighting) -> tuple[datetime, str, str]:
+    return sighting.at, sighting.camera, sighting.id
+
+
+def _during(meeting: Meeting, seen: Sequence[Sighting]) -> Sequence[Sighting]:
+    """Those of sightings in order of time that the meeting covers."""
+    first = bisect_left(seen, meeting.opens, key=lambda s: s.at)
+    return seen[first : bisect_left(seen, meeting.end, lo=first, key=lambda s: s.at)]
 
 
 def _spaced(times: Iterable[datetime], apart: timedelta) -> list[datetime]:
@@ -184,13 +196,13 @@ def _answered(sighting: Sighting, answer: Answer | None) -> Sighting:
     return replace(sighting, decision=decision, person_id=answer.person_id, candidates=())
 
 
-def _questions(met: Sequence[Meeting], seen: Iterable[Sighting], entries: Sequence[Entry]) -> Iterator[Question]:
+def _questions(met: Sequence[Meeting], seen: Sequence[Sighting], entries: Sequence[Entry]) -> Iterator[Question]:
     """Ambiguous sightings by meeting and candidates, where one of those on the roster is not marked yet."""
     there = {(entry.meeting, entry.person_id): entry.attended for entry in entries}
-    ordered = sorted((s for s in seen if s.decision == "ambiguous"), key=lambda s: (s.at, s.camera, s.id))
+    ambiguous = [s for s in seen if s.decision == "ambiguous"]
     for meeting in met:
         groups: dict[tuple[str, ...], list[Sighting]] = {}
-        for sighting in (s for s in ordered if meeting.covers(s.at)):
+        for sighting in _during(meeting, ambiguous):
             groups.setdefault(tuple(sorted(sighting.candidates)), []).append(sighting)
         for candidates, group in groups.items():
             if any(there.get((meeting.key, candidate)) is False for candidate in candidates):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
@@ -27,6 +27,8 @@ MARKS: dict[Status, str] = {
 BY_HAND = "*"
 """Behind a mark that was made or changed by hand."""
 
+_LEGEND = f"{MARKS['present']} present, {MARKS['absent']} absent, {MARKS['expected']} expected, {BY_HAND} by hand"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -36,11 +38,13 @@ class Table:
         title: what it tells of, with the time zone of its times.
         columns: in order.
         rows: one mapping per row; a missing column is empty.
+        note: how to read it; empty if it needs no words.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
+    note: str = ""
 
 
 def table(register: Register, form: Form) -> Table:
@@ -97,11 +101,7 @@ def _marks(register: Register) -> Table:
     def cell(entry: Entry) -> str:
         return MARKS[entry.status] + (BY_HAND if entry.correction else "")
 
-    return _grid(register, cell, f"{register.session.name}: {_legend()}")
-
-
-def _legend() -> str:
-    return f"{MARKS['present']} present, {MARKS['absent']} absent, {MARKS['expected']} expected, {BY_HAND} by hand"
+    return replace(_grid(register, cell, f"{register.session.name}: marks"), note=_LEGEND)
 
 
 def _times(register: Register) -> Table:
@@ -113,7 +113,7 @@ def _times(register: Register) -> Table:
         times = dict.fromkeys(_clock(at, zone) for at in (entry.arrived, entry.last_seen) if at is not None)
         return "–".join(times) or MARKS[entry.status] + BY_HAND  # marked by hand without a time
 
-    return _grid(register, cell, f"{register.session.name}: first and last seen, {register.session.zone}")
+    return _grid(register, cell, f"{register.session.name}: seen, {register.session.zone}")
 
 
 def _grid(register: Register, cell: Callable[[Entry], str], title: str) -> Table:
@@ -187,7 +187,7 @@ def _entry_row(entry: Entry, meeting: Meeting, name: str, zone: ZoneInfo) -> dic
         "minutes_late": None if entry.late_by is None else round(entry.late_by.total_seconds() / 60, 1),
         "sightings": entry.sightings,
         "why": "; ".join(reason.words() for reason in entry.reasons),
-        "by": changed.by if changed else "camera",
+        "by": changed.by if changed else "sightings",
         "reason": changed.reason if changed else "",
         "old_status": changed.old_status if changed else None,
         "old_arrived": _iso(changed.old_arrived, zone) if changed else None,

@@ -77,7 +77,7 @@ def test_entries_tell_the_history(register):
     rows = table(register, "entries").rows
     assert len({row["entry"] for row in rows}) == len(rows) == 8
     assert rows[0]["arrived"] == "2026-03-02T07:55:00+01:00"
-    assert (rows[2]["old_status"], rows[2]["by"], rows[0]["by"]) == ("absent", "teacher", "camera")
+    assert (rows[2]["old_status"], rows[2]["by"], rows[0]["by"]) == ("absent", "teacher", "sightings")
     assert rows[1]["minutes_late"] == 20
 
 

@@ -70,7 +70,7 @@ def _fill(sheet: Worksheet, shown: Table) -> None:
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
-    _put(sheet.cell(1, 1), shown.title)
+    _put(sheet.cell(1, 1), f"{shown.title} ({shown.note})" if shown.note else shown.title)
     for column, name in enumerate(shown.columns, 1):
         head = sheet.cell(2, column)
         _put(head, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mien.doors.cli import demo, detect, enroll, folders, frames, models, people, who
+from mien.doors.cli import attendance, demo, detect, enroll, folders, frames, models, people, who
 
 __all__ = ["app"]
 
@@ -16,5 +16,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (detect, enroll, who, people, frames, folders, models, demo):
+for module in (detect, enroll, who, people, attendance, frames, folders, models, demo):
     module.register(app)

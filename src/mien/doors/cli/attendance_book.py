@@ -1,0 +1,138 @@
+"""One session's book as the commands of ``mien attendance`` read it and write in it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from mien.core.errors import InputError, SettingError
+from mien.doors.cli.attendance_times import local_moment, now, read_date, read_time
+from mien.doors.cli.command import Session
+
+if TYPE_CHECKING:
+    from mien.attendance.book import Records
+    from mien.core.attendance import Entry, Meeting, Register, Status
+    from mien.core.attendance import Session as Course
+    from mien.core.people import Person
+    from mien.core.protocols import AttendanceLog
+
+__all__ = ["Book", "no_session", "records_of", "span"]
+
+_USUAL = timedelta(days=30)
+_DAY = timedelta(days=1)
+
+
+class Book:
+    """One session with everything that is needed to read and to write in its register."""
+
+    def __init__(self, session: Session, which: str) -> None:
+        self._session = session
+        self._log = session.house.gallery.attendance
+        self.course = self._log.session(which)
+
+    def register(self, since: str | None, until: str | None) -> Register:
+        """The register between two dates."""
+        from mien.attendance.book import keep
+
+        first, last = span(since, until, self.course)
+        return keep(records_of(self._log, self.course, first, last), first, last, now=now())
+
+    def entries(self, on: str | None) -> tuple[Meeting, dict[str, Entry]]:
+        """The meeting on a date, or the last one there was, and its lines by person."""
+        from mien.attendance.schedule import find_meeting
+
+        date = None if on is None else read_date(on[:10], "--on")
+        days = (None, None) if date is None else ((date - _DAY).isoformat(), (date + _DAY).isoformat())
+        kept = self.register(*days)
+        if not kept.meetings:
+            raise InputError(
+                f"{self.course.name} has not met {'yet' if on is None else f'on {on}'}; say when with --on"
+            )
+        meeting = kept.meetings[-1] if on is None else find_meeting(self.course, kept.meetings, on)
+        return meeting, {entry.person_id: entry for entry in kept.entries if entry.meeting == meeting.key}
+
+    def line(self, entries: dict[str, Entry], who: str) -> tuple[Person, Entry]:
+        """One person and their line.
+
+        Raises:
+            InputError: somebody who is not on the roster.
+        """
+        person = self._session.house.gallery.person(who)
+        if person.id not in entries:
+            raise InputError(
+                f"{person.name} is not on the roster of {self.course.name}; add them with: mien attendance roster import"
+            )
+        return person, entries[person.id]
+
+    def write(self, meeting: Meeting, lines: list[tuple[Person, Entry]], said: tuple[Status, str | None, str]) -> None:
+        """Write a mark for each line and show old and new."""
+        from mien.core.attendance import Correction
+
+        status, at, reason = said
+        arrived = None if at is None else self._arrival(meeting, at)
+        rows = []
+        for person, line in lines:
+            made = Correction(
+                self.course.id,
+                meeting.key,
+                person.id,
+                status,
+                reason,
+                self._log.actor,
+                now(),
+                arrived=arrived,
+                old_status=line.status,
+                old_arrived=line.arrived,
+            )
+            self._log.correct(made)
+            rows.append(
+                {"name": person.name, "meeting": meeting.key, "was": line.status, "is": status, "reason": reason}
+            )
+        self._session.out.table(self.course.name, rows, columns=("name", "meeting", "was", "is", "reason"))
+
+    def _arrival(self, meeting: Meeting, text: str) -> datetime:
+        """A time of day on the meeting's date, or a whole moment."""
+        from mien.attendance.zones import find_zone, instant
+
+        if "T" in text or " " in text:
+            return local_moment(text, self.course, "--at")
+        return instant(meeting.date, read_time(text, "--at"), find_zone(self.course.zone))
+
+
+def records_of(log: AttendanceLog, course: Course, since: datetime, until: datetime) -> Records:
+    """What was written down about one session; a day more on either side, for meetings that reach across."""
+    from mien.attendance.book import Records
+
+    return Records(
+        session=course,
+        roster=tuple(log.roster(course.id)),
+        openings=tuple(log.openings(course.id)),
+        sightings=tuple(log.sightings(since - _DAY, until + _DAY)),
+        answers=tuple(log.answers()),
+        corrections=tuple(log.corrections(course.id)),
+    )
+
+
+def no_session(log: AttendanceLog, since: datetime, until: datetime) -> Records:
+    """The book of a session that never meets, for sightings before there is any session."""
+    from mien.core.attendance import Session as Course
+
+    return records_of(log, Course("no session", "ad hoc", "UTC"), since, until)
+
+
+def span(since: str | None, until: str | None, course: Course | None) -> tuple[datetime, datetime]:
+    """From the beginning of one date to the end of another, by the session's zone, or this machine's."""
+    from mien.attendance.zones import find_zone
+
+    zone = None if course is None else find_zone(course.zone)
+    present = now().astimezone(zone)
+    last = present if until is None else _midnight(until, "--until", present) + _DAY - timedelta(microseconds=1)
+    first = last - _USUAL if since is None else _midnight(since, "--since", present)
+    if first > last:
+        raise SettingError(f"--since {first:%Y-%m-%d} lies after {last:%Y-%m-%d}; swap them")
+    return first, last
+
+
+def _midnight(text: str, option: str, like: datetime) -> datetime:
+    day = read_date(text, option)
+    return datetime(day.year, day.month, day.day, tzinfo=like.tzinfo)

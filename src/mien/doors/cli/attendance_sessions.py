@@ -1,0 +1,173 @@
+"""``mien attendance session`` and ``mien attendance roster``: what attendance is taken of, and who should come."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mien.doors.cli.attendance_times import DAYS, local_moment, now, read_date, read_time, read_weekdays
+from mien.doors.cli.command import Session, command
+
+if TYPE_CHECKING:
+    from mien.core.attendance import Opening
+    from mien.core.attendance import Session as Course
+    from mien.core.people import Person
+
+__all__ = ["Which", "register"]
+
+Which = Annotated[str, typer.Argument(metavar="SESSION", help="The session's name or id.")]
+At = Annotated[str | None, typer.Option("--at", help="When, e.g. 2026-03-02T08:05; now if left out.")]
+
+
+def register(attendance: typer.Typer) -> None:
+    """Add the two groups."""
+    sessions = typer.Typer(no_args_is_help=True, help="What attendance is taken of: courses, days, ad hoc.")
+    attendance.add_typer(sessions, name="session")
+    command(sessions, "add")(add)
+    command(sessions, "list")(list_sessions)
+    command(sessions, "open")(open_session)
+    command(sessions, "close")(close_session)
+    rosters = typer.Typer(no_args_is_help=True, help="Who should come.")
+    attendance.add_typer(rosters, name="roster")
+    command(rosters, "import")(import_roster)
+    command(rosters, "show")(show_roster)
+
+
+def add(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    zone: Annotated[str, typer.Option(help="IANA time zone of all its times, e.g. Europe/Berlin.")],
+    weekdays: Annotated[str | None, typer.Option(help="mon,wed or mon-fri; makes it a course.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="When it starts, e.g. 08:00.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="When it ends, e.g. 09:30; earlier is the next day.")] = None,
+    day: Annotated[bool, typer.Option("--day", help="Day-long: check-in and check-out.")] = False,
+    border: Annotated[str, typer.Option(help="When a new day begins.")] = "00:00",
+    since: Annotated[str | None, typer.Option(help="The first date; today if left out.")] = None,
+    until: Annotated[str | None, typer.Option(help="The last date.")] = None,
+    camera: Annotated[list[str] | None, typer.Option(help="Only what this camera saw counts; repeatable.")] = None,
+    min_sightings: Annotated[int, typer.Option(help="Sightings needed to be present.")] = 1,
+    cool_down: Annotated[float, typer.Option(help="Seconds within which sightings count once.")] = 60,
+    early: Annotated[float, typer.Option(help="Minutes before the start from which sightings count.")] = 15,
+    late_after: Annotated[float, typer.Option(help="Minutes after the start until which one is in time.")] = 10,
+    never_late: Annotated[bool, typer.Option("--never-late", help="Call nobody late.")] = False,
+    left_after: Annotated[float | None, typer.Option(help="Minutes unseen after which one has left.")] = None,
+) -> None:
+    """Add a session: a course (--weekdays --from --to), a day (--day), or ad hoc (neither)."""
+    from mien.attendance.zones import find_zone
+    from mien.core.attendance import Rules
+    from mien.core.attendance import Session as Course
+
+    today = now().astimezone(find_zone(zone)).date()
+    course = Course(
+        name=name,
+        kind="day" if day else "course" if weekdays or start or end else "ad hoc",
+        zone=zone,
+        weekdays=() if weekdays is None else read_weekdays(weekdays),
+        start=None if start is None else read_time(start, "--from"),
+        end=None if end is None else read_time(end, "--to"),
+        first=today if since is None else read_date(since, "--since"),
+        last=None if until is None else read_date(until, "--until"),
+        day_border=read_time(border, "--border"),
+        cameras=tuple(camera or ()),
+        rules=Rules(
+            minimum=min_sightings,
+            cool_down=timedelta(seconds=cool_down),
+            early=timedelta(minutes=early),
+            late_after=None if never_late else timedelta(minutes=late_after),
+            left_after=None if left_after is None else timedelta(minutes=left_after),
+        ),
+    )
+    added = session.house.gallery.attendance.add_session(course)
+    session.out.table("added", [_row(added)], columns=_COLUMNS)
+
+
+def list_sessions(session: Session) -> None:
+    """Every session, when it meets, and which are open now."""
+    from mien.attendance.schedule import meeting_at
+
+    log = session.house.gallery.attendance
+    rows = []
+    for course in log.sessions():
+        meeting = meeting_at(course, log.openings(course.id), now())
+        rows.append({**_row(course), "people": len(log.roster(course.id)), "open": meeting is not None})
+    session.out.table(f"{len(rows)} sessions", rows, columns=(*_COLUMNS[:-1], "people", "open", "id"))
+
+
+def open_session(session: Session, which: Which, at: At = None) -> None:
+    """Open a session by hand: an ad hoc one, or a course outside its hours."""
+    _turn(session, which, at, "open")
+
+
+def close_session(session: Session, which: Which, at: At = None) -> None:
+    """Close a session that is open, before its time."""
+    _turn(session, which, at, "close")
+
+
+def import_roster(
+    session: Session,
+    path: Annotated[Path, typer.Argument(metavar="FILE.csv", help="With a column called name or id.")],
+    which: Annotated[str, typer.Option("--session", help="Whose roster: the session's name or id.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Those not in the file leave the roster.")] = False,
+) -> None:
+    """Put everybody named in a CSV file on a roster: all of them or none."""
+    from mien.attendance.roster_file import read_names
+
+    log = session.house.gallery.attendance
+    course = log.session(which)
+    new, made = log.set_roster(course.id, read_names(path), replace=replace)
+    everybody = log.roster(course.id)
+    row = {"session": course.name, "new": new, "people": len(everybody), "without photo": _without_photo(everybody)}
+    session.out.table("roster", [row], columns=tuple(row))
+    if made:
+        names = ", ".join(dict.fromkeys(person.name for person in made))
+        session.out.note(f"not known before: {names}; teach their faces with: mien enroll NAME PHOTO")
+
+
+def show_roster(session: Session, which: Which) -> None:
+    """Who should come, and who of them has no photograph yet."""
+    log = session.house.gallery.attendance
+    course = log.session(which)
+    rows = [{"name": p.name, "photos": p.templates, "id": p.id} for p in log.roster(course.id)]
+    session.out.table(f"{course.name}: {len(rows)} people", rows, columns=("name", "photos", "id"))
+
+
+def _turn(session: Session, which: str, at: str | None, action: Literal["open", "close"]) -> None:
+    from mien.attendance.schedule import check_opening
+    from mien.core.attendance import Opening
+
+    log = session.house.gallery.attendance
+    course = log.session(which)
+    opening = Opening(course.id, local_moment(at, course, "--at"), action)
+    check_opening(course, log.openings(course.id), opening)
+    log.open_or_close(opening)
+    row = {"session": course.name, "action": action, "at": _local(course, opening)}
+    session.out.table(f"{action}ed" if action == "open" else "closed", [row], columns=tuple(row))
+
+
+def _local(course: Course, opening: Opening) -> str:
+    from mien.attendance.zones import find_zone
+
+    return opening.at.astimezone(find_zone(course.zone)).isoformat(timespec="seconds")
+
+
+def _without_photo(people: list[Person]) -> int:
+    return sum(person.templates == 0 for person in people)
+
+
+_COLUMNS = ("name", "kind", "when", "zone", "cameras", "id")
+
+
+def _row(course: Course) -> dict[str, Any]:
+    days = " ".join(DAYS[day] for day in course.weekdays)
+    hours = "–".join(f"{clock:%H:%M}" for clock in (course.start, course.end) if clock is not None)
+    return {
+        "name": course.name,
+        "kind": course.kind,
+        "when": f"{days} {hours}".strip() or ("every day" if course.kind == "day" else "when opened"),
+        "zone": course.zone,
+        "cameras": ", ".join(course.cameras) or "all",
+        "id": course.id,
+    }
