@@ -1,6 +1,5 @@
 """Videos in: the right frame at the right time, upright, and a clear word for what is no video."""
 
-import resource
 import sys
 from fractions import Fraction
 
@@ -258,6 +257,7 @@ def test_videos_are_known_by_their_endings():
 
 def test_memory_stays_flat(tmp_path):
     """300 frames of 640 × 480 need no more memory than the first 30: one frame at a time is held."""
+    resource = pytest.importorskip("resource")
     picture = np.zeros((480, 640, 3), np.uint8)
     path = write_video(tmp_path / "long.mp4", [picture] * 300, [n / 25 for n in range(300)], key_every=300)
     with VideoFile(path) as video:
