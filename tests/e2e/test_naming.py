@@ -234,3 +234,19 @@ def test_explain_tells_near_misses_in_a_few_lines(mien, photo):
     assert words[0].endswith("0 faces")
     assert len(words) <= 15
     assert any("is below 0.9999 (--onet-threshold)" in line for line in words)
+
+
+def test_aligned_faces_are_the_embedders_own(mien, photo, home):
+    """Faces that align cuts by default give the very vectors of enrolment; cut otherwise they are refused, not mixed."""
+    from mien.datasets.packs import read_embeddings
+
+    photo("raw/Ada/1.png")
+    mien("align", "raw", "aligned")
+    mien("embed", "raw", "-o", "photos.npz")
+    mien("embed", "aligned", "-o", "chips.npz")
+    photos, chips = (read_embeddings(home / name).embeddings for name in ("photos.npz", "chips.npz"))
+    assert float((photos * chips).sum()) > 0.99999
+    mien("align", "raw", "turned", "--landmarks")
+    refused = mien("embed", "turned")
+    assert refused.code == 2
+    assert "cut as arcface-112@160, but facenet wants box+32@160" in " ".join(refused.err.split())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import InputError, WeightsError
 from mien.core.faces import Faces
-from mien.core.geometry import ARCFACE_112, DLIB_150, widen
+from mien.core.geometry import ARCFACE_112, DLIB_150
 from mien.core.people import EmbeddingSpace
 from mien.core.protocols import Network
 from mien.core.vectors import unit
@@ -128,8 +128,7 @@ class NetworkEmbedder:
         """
         size = self.options.preprocessing.size
         if not self.needs_landmarks:
-            margin = self.options.alignment.margin
-            return crop_boxes(image, widen(faces.boxes, margin / (size - margin)), size=size)
+            return crop_boxes(image, faces.boxes, size=size, margin=self.options.alignment.margin)
         if faces.landmarks is None:
             if len(faces):
                 raise InputError(

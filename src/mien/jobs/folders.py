@@ -22,7 +22,7 @@ from mien.datasets.near_duplicates import groups, video_of
 from mien.datasets.packs import Embeddings, TrainTest
 from mien.datasets.splits import Side, split
 from mien.jobs.frame_manifest import videos_of_frames
-from mien.jobs.manifest import Manifest, Row
+from mien.jobs.manifest import Manifest, Row, cut_of
 from mien.jobs.running import ITEM_FAULTS, Done, Event, Failed, Skipped, run
 from mien.media.crops import align, crop_boxes
 from mien.media.images import ReadOptions, printable, read_image, write_image
@@ -59,7 +59,7 @@ class AlignOptions:
     @property
     def cut(self) -> str:
         """How chips are cut, in a word: chips cut otherwise never mix in one folder."""
-        how = "landmarks" if self.landmarks else f"box+{self.margin}"
+        how = "arcface-112" if self.landmarks else f"box+{self.margin}"
         return f"{how}@{self.size}{'' if self.split is None else ' split'}"
 
 
@@ -225,7 +225,10 @@ def embed_folder(
 
     Raises:
         InputError: ``source`` holds no folder per person.
+        SettingError: ``align_folder`` cut its chips otherwise than the embedder's space asks for: their vectors would
+            lie in no space that anything else lives in.
     """
+    _check_cut(source, embedder)
     size = embedder.crop(np.zeros((1, 1, 3), np.uint8), Faces.empty()).shape[1]
     photos: list[_Photo] = []
     for side, people in _sides(source).items():
@@ -252,6 +255,17 @@ def embed_folder(
             vectors = embedder.embed_chips(np.stack([chip for chip, _ in batch]))
             yield from (done(i, vector) for (_, i), vector in zip(batch, vectors, strict=True))
             batch.clear()
+
+
+def _check_cut(source: Path, embedder: Embedder) -> None:
+    """Refuse chips that the manifest says were cut otherwise; chips of unknown origin are taken on trust."""
+    wanted = embedder.space.alignment
+    found = cut_of(source).removesuffix(" split")
+    if found not in {"", wanted}:
+        raise SettingError(
+            f"{printable(source)} holds faces cut as {found}, but {embedder.space.name} wants {wanted}: cut them so with"
+            " align, or embed the photographs themselves"
+        )
 
 
 def _embed_photograph(

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self, TypeVar
 from mien.core.errors import InputError, SettingError
 from mien.media.images import printable, write_whole
 
-__all__ = ["MANIFEST", "Manifest", "Row", "RowFile", "read_rows"]
+__all__ = ["MANIFEST", "Manifest", "Row", "RowFile", "cut_of", "read_rows"]
 
 MANIFEST = "manifest.csv"
 
@@ -128,6 +128,14 @@ def _line(values: tuple[object, ...]) -> bytes:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerow(values)
     return out.getvalue().encode("utf-8", "surrogateescape")
+
+
+def cut_of(folder: Path) -> str:
+    """How the chips in ``folder`` were cut, as its manifest says; empty where it has none, or one about other things."""
+    path = folder / MANIFEST
+    if not path.is_file() or not path.read_bytes().startswith(_line(Row._fields).strip()):
+        return ""
+    return next((row.cut for row in read_rows(path, _row, what="aligned faces")), "")
 
 
 def _row(texts: list[str]) -> Row:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import InputError
 from mien.core.faces import check_image
-from mien.core.geometry import enlarge, similarity_transform
+from mien.core.geometry import enlarge, similarity_transform, widen
 
 __all__ = ["align", "crop_boxes", "crop_context", "crop_facenet", "margin_boxes"]
 
@@ -40,9 +40,10 @@ def align(image: Pixels, landmarks: Floats, template: Floats, size: int) -> Pixe
 def crop_boxes(image: Pixels, boxes: Floats, *, size: int, margin: int = 0) -> Pixels:
     """Chips of boxes grown by a margin, cut off at the picture's edges and scaled to a square (the aspect is not kept).
 
-    ``margin`` is counted in pixels of the chip, as facenet-pytorch does: a face fills ``size - margin`` of ``size``
-    pixels however large it was, 128 of 160 with margin 32. Facenet's own script (``crop_facenet``) counts it in pixels
-    of the photograph, so that a face of 40 pixels gets far more surroundings than one of 400.
+    ``margin`` is counted in pixels of the chip: a square face fills ``size - margin`` of ``size`` pixels however large it
+    was, 128 of 160 with margin 32. The same number of the picture's pixels goes to every side, whatever the box's shape
+    (``core.geometry.widen``), as FaceNet does best with (docs/decisions/024). Facenet's own script (``crop_facenet``)
+    counts the margin in pixels of the photograph, so that a face of 40 pixels gets far more surroundings than one of 400.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
@@ -60,7 +61,7 @@ def margin_boxes(boxes: Floats, *, size: int, margin: int) -> Floats:
     """The boxes ``(n, 4)`` that ``crop_boxes`` cuts, before they are clipped to the picture."""
     if not 0 <= margin < size:
         raise InputError(f"margin {margin} must lie in 0 … size - 1 ({size - 1}), it is counted in pixels of the chip")
-    return enlarge(boxes, margin / (size - margin))
+    return widen(boxes, margin / (size - margin))
 
 
 def crop_facenet(image: Pixels, boxes: Floats, *, size: int, margin: int) -> Pixels:
