@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from mien.core.attendance import Sighting
 from mien.store.gallery import open_gallery
+from tests.conftest import ROOT
 
 MONDAY = "2026-03-02"
 COURSE = ("--zone", "Europe/Berlin", "--weekdays", "mon", "--from", "08:00", "--to", "09:30", "--since", "2026-02-01")
@@ -193,3 +196,22 @@ def test_what_cannot_be_is_one_clear_line(mien, course, words, code, told):
     """Wrong input names the value and the remedy on one line, with the right exit code."""
     result = mien("attendance", *words)
     assert (result.code, told in result.err) == (code, True), result.err
+
+
+def test_the_how_to_page_runs(mien, photo, home, monkeypatch):
+    """Every command of docs/how-to/attendance.md does its work in the order it stands there, and so does its Python."""
+    pytest.importorskip("openpyxl")
+    page = (ROOT / "docs" / "how-to" / "attendance.md").read_text(encoding="utf-8")
+    (home / "class.csv").write_text("name\nAda\nBob\nCy Smith\nĐức Nguyễn\n", encoding="utf-8")
+    photo("duc.jpg")
+    photo("classroom.jpg", change=darker)
+    lines = [line for block in re.findall(r"```\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) > 10
+    for line in lines:
+        if "answer" in line:
+            write_down(home, lambda ids: Sighting(EIGHT, "door", "ambiguous", candidates=(ids["Bob"],), id="5f0c2a"))
+        result = mien(*shlex.split(line, comments=True)[1:])
+        assert result.code == 0, f"{line}: {result.err}"
+    monkeypatch.chdir(home / "data")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "attendance.md", "exec"), {})

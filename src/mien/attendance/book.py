@@ -17,6 +17,7 @@ from mien.core.attendance import (
     Entry,
     Meeting,
     Opening,
+    Place,
     Question,
     Register,
     Rules,
@@ -26,7 +27,6 @@ from mien.core.attendance import (
     Unassigned,
 )
 from mien.core.faces import Decision
-from mien.core.people import Person
 from mien.core.reasons import Reason
 
 __all__ = ["Records", "clock_steps", "enter", "keep", "unassigned", "with_answers"]
@@ -47,7 +47,7 @@ class Records:
 
     Args:
         session: which.
-        roster: who should come.
+        roster: who should come, and when.
         openings: in the order in which they were made.
         sightings: in any order, of any session; those of other times and cameras are passed over.
         answers: in the order in which they were made.
@@ -55,7 +55,7 @@ class Records:
     """
 
     session: Session
-    roster: tuple[Person, ...] = ()
+    roster: tuple[Place, ...] = ()
     openings: tuple[Opening, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     answers: tuple[Answer, ...] = ()
@@ -80,7 +80,7 @@ def keep(records: Records, since: datetime, until: datetime, *, now: datetime) -
     entries = tuple(entry for meeting in met for entry in _enter_all(records, meeting, seen, now))
     return Register(
         session=session,
-        people=records.roster,
+        people=tuple(p.person for p in records.roster if any(p.expects(m.date) for m in met) or not met),
         meetings=tuple(met),
         entries=entries,
         questions=tuple(_questions(met, seen, entries)),
@@ -140,7 +140,7 @@ def _enter_all(records: Records, meeting: Meeting, seen: Sequence[Sighting], now
     last = {
         c.person_id: c for c in records.corrections if (c.session_id, c.meeting) == (meeting.session_id, meeting.key)
     }
-    for person in records.roster:
+    for person in (place.person for place in records.roster if place.expects(meeting.date)):
         entry = enter(meeting, records.session.rules, of_person.get(person.id, ()), person.id, now=now)
         yield _corrected(entry, last.get(person.id), meeting)
 
@@ -213,14 +213,15 @@ def _why_nobody(sighting: Sighting, books: Sequence[Records], calls: dict[str, l
     """Empty if the sighting marks somebody or waits for an answer."""
     who = set(sighting.candidates) | {sighting.person_id}
     watching = [r for r in books if not r.session.cameras or sighting.camera in r.session.cameras]
-    running = [r for r in watching if any(m.covers(sighting.at) for m in calls[r.session.id])]
-    if sighting.decision in {"match", "ambiguous"} and any(p.id in who for r in running for p in r.roster):
+    running = [(r, m) for r in watching for m in calls[r.session.id] if m.covers(sighting.at)]
+    expected = {place.person.id for r, m in running for place in r.roster if place.expects(m.date)}
+    if sighting.decision in {"match", "ambiguous"} and expected & who:
         return ""
     if sighting.decision != "match":
         return _MARKS_NOBODY[sighting.decision]
     if not running:
         return "no session was open"
-    names = " and ".join(r.session.name for r in running)
-    if not any(r.roster for r in running):
+    names = " and ".join(r.session.name for r, _ in running)
+    if not expected:
         return f"the roster of {names} is empty"
     return f"not on the roster of {names}"

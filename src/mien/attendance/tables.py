@@ -120,7 +120,10 @@ def _grid(register: Register, cell: Callable[[Entry], str], title: str) -> Table
     """A row per person, a column per meeting."""
     entries = {(entry.meeting, entry.person_id): entry for entry in register.entries}
     keys = tuple(meeting.key for meeting in register.meetings)
-    rows = tuple({"name": p.name} | {key: cell(entries[key, p.id]) for key in keys} for p in register.people)
+    rows = tuple(
+        {"name": p.name} | {key: cell(entries[key, p.id]) for key in keys if (key, p.id) in entries}
+        for p in register.people
+    )
     return Table(title, ("name", *keys), rows)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "Kind",
     "Meeting",
     "Opening",
+    "Place",
     "Question",
     "Register",
     "Rules",
@@ -117,6 +118,25 @@ class Session:
             raise InputError(f"to say who left {self.name!r} early, say until when people stay (an end)")
         if self.first is not None and self.last is not None and self.last < self.first:
             raise InputError(f"the last date {self.last} lies before the first {self.first}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Somebody's place on a roster: they are expected from one date to another.
+
+    Args:
+        person: who.
+        since: the first date they are expected on; None for always.
+        until: the first date they are no longer expected on; None for never.
+    """
+
+    person: Person
+    since: date | None = None
+    until: date | None = None
+
+    def expects(self, day: date) -> bool:
+        """Whether the person should come on this date."""
+        return (self.since is None or self.since <= day) and (self.until is None or day < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,9 +362,9 @@ class Register:
 
     Args:
         session: of which session.
-        people: the roster, ordered by name.
+        people: those on the roster for any of the meetings, ordered by name.
         meetings: in order of time.
-        entries: one per meeting and person, meetings first.
+        entries: one per meeting and person expected there, meetings first.
         questions: what waits for an answer.
         unassigned: sightings that mark nobody.
         made: the moment it tells of, aware.

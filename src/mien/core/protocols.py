@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.attendance import Answer, Correction, Opening, Register, Session, Sighting
+from mien.core.attendance import Answer, Correction, Opening, Place, Register, Session, Sighting
 from mien.core.faces import Faces, Match
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.reasons import Trace
@@ -181,8 +181,8 @@ class AttendanceLog(Protocol):
         """Every session, in the order in which they were added."""
         ...
 
-    def roster(self, session_id: str) -> list[Person]:
-        """Who should come, ordered by name."""
+    def roster(self, session_id: str) -> list[Place]:
+        """Who should come, and those who no longer should, ordered by name."""
         ...
 
     def openings(self, session_id: str) -> list[Opening]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
-from mien.core.attendance import Answer, Correction, Opening, Session, Sighting
+from mien.core.attendance import Answer, Correction, Opening, Place, Session, Sighting
 from mien.core.errors import DuplicateError, InputError, NotFoundError
 from mien.core.people import Person
 from mien.core.protocols import Clock
@@ -16,7 +16,7 @@ from mien.store import attendance_rows as rows
 from mien.store import identities, ledger
 from mien.store.database import Database
 from mien.store.names import clean_name, name_key
-from mien.store.schema import answers, corrections, openings, roster, sessions
+from mien.store.schema import answers, corrections, openings, sessions
 
 __all__ = ["SqlAttendanceLog"]
 
@@ -82,30 +82,29 @@ class SqlAttendanceLog:
 
     # Rosters
 
-    def set_roster(self, session_id: str, names: Sequence[str], *, replace: bool = False) -> tuple[int, list[Person]]:
+    def set_roster(
+        self, session_id: str, names: Sequence[str], *, since: date | None = None, gone_from: date | None = None
+    ) -> tuple[int, list[Person]]:
         """Put people on a roster, all or none; how many are new to it, and who is new to the gallery altogether.
 
         Args:
             session_id: whose roster.
             names: names or ids; a name nobody has becomes a person without photographs.
-            replace: whether those not named leave the roster.
+            since: the first date on which those who are new to it are expected; None for always.
+            gone_from: the first date on which those not named are no longer expected; None lets them stay.
 
         Raises:
             InputError: a name nobody may have.
         """
         with self._database.writing() as connection:
-            before = {person.id for person in rows.read_roster(connection, session_id)}
             known = {name: identities.known_id(connection, name.lower(), name) for name in names}
             made = {name: self._new_person(connection, name) for name, found in known.items() if found is None}
             wanted = {found or made[name].id for name, found in known.items()}
-            if replace:
-                gone = roster.c.person_id.in_(before - wanted)
-                connection.execute(delete(roster).where(roster.c.session_id == session_id, gone))
-            new = sorted(wanted - before)
-            if new:
-                connection.execute(insert(roster), [{"session_id": session_id, "person_id": i} for i in new])
-            self._note(connection, "roster", people=len(new))
-            return len(new), list(made.values())
+            new = rows.write_roster(connection, session_id, wanted, since)
+            if gone_from is not None:
+                rows.end_places(connection, session_id, wanted, gone_from)
+            self._note(connection, "roster", people=new)
+            return new, list({person.id: person for person in made.values()}.values())
 
     def _new_person(self, connection: Connection, name: str) -> Person:
         person_id = identities.id_of_name(connection, clean_name(name))  # made a moment ago, in another spelling
@@ -115,8 +114,8 @@ class SqlAttendanceLog:
             ledger.note(connection, ledger.Line(self._clock.now(), self._actor, "add to roster", person_id, {}))
         return identities.read_people(connection, [person_id])[0]
 
-    def roster(self, session_id: str) -> list[Person]:
-        """Who should come, ordered by name."""
+    def roster(self, session_id: str) -> list[Place]:
+        """Who should come, and those who no longer should, ordered by name."""
         with self._database.reading() as connection:
             return rows.read_roster(connection, session_id)
 

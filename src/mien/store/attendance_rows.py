@@ -12,9 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
-from mien.core.attendance import Correction, Rules, Session, Sighting
+from mien.core.attendance import Correction, Place, Rules, Session, Sighting
 from mien.core.errors import NotFoundError
-from mien.core.people import Person
 from mien.store import identities
 from mien.store.names import name_key, storable
 from mien.store.schema import answers, corrections, roster, sessions, sighting_candidates, sightings
@@ -24,6 +23,7 @@ __all__ = [
     "correction_row",
     "decision_of",
     "delete_attendance",
+    "end_places",
     "merge_attendance",
     "read_corrections",
     "read_roster",
@@ -31,6 +31,7 @@ __all__ = [
     "read_sessions",
     "read_sightings",
     "session_row",
+    "write_roster",
 ]
 
 _COLUMN_OF = {"by": "actor"}  # BY is a word of SQL's
@@ -99,10 +100,32 @@ def _suggestion(connection: Connection, which: str) -> str:
     return f"; did you mean {' or '.join(repr(names[key]) for key in close)}?"
 
 
-def read_roster(connection: Connection, session_id: str) -> list[Person]:
-    """Who should come, ordered by name."""
-    ids = connection.execute(select(roster.c.person_id).where(roster.c.session_id == session_id)).scalars().all()
-    return identities.read_people(connection, ids) if ids else []
+def read_roster(connection: Connection, session_id: str) -> list[Place]:
+    """Who should come, and those who no longer should, ordered by name."""
+    query = select(roster.c.person_id, roster.c.since, roster.c.until).where(roster.c.session_id == session_id)
+    found = {row.person_id: row for row in connection.execute(query)}
+    known = identities.read_people(connection, found) if found else []
+    return [Place(person, found[person.id].since, found[person.id].until) for person in known]
+
+
+def write_roster(connection: Connection, session_id: str, wanted: set[str], since: date | None) -> int:
+    """Give everybody in ``wanted`` a place from a date on; those who have one keep it. How many are new or come back."""
+    before = {place.person.id: place for place in read_roster(connection, session_id)}
+    back = sorted(i for i in wanted if i in before and before[i].until is not None)
+    new = sorted(wanted - before.keys())
+    if back:
+        here = (roster.c.session_id == session_id, roster.c.person_id.in_(back))
+        connection.execute(update(roster).where(*here).values(until=None))
+    if new:
+        connection.execute(insert(roster), [{"session_id": session_id, "person_id": i, "since": since} for i in new])
+    return len(new) + len(back)
+
+
+def end_places(connection: Connection, session_id: str, staying: set[str], day: date) -> None:
+    """Everybody else is no longer expected from ``day`` on; what they did before stays in the book."""
+    c = roster.c
+    others = (c.session_id == session_id, c.person_id.not_in(staying), c.until.is_(None))
+    connection.execute(update(roster).where(*others).values(until=day))
 
 
 # Sightings

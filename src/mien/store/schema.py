@@ -12,6 +12,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Date,
     DateTime,
     Dialect,
     Double,
@@ -161,7 +162,7 @@ audit = Table(
     Column("details", JSON, nullable=False),  # counts, never names
 )
 
-# Attendance: rows are only ever added (but a roster may lose people), and go with their person
+# Attendance: what was seen and said is only ever added to, and goes with its person
 
 sessions = Table(
     "sessions",
@@ -179,6 +180,8 @@ roster = Table(
     metadata,
     Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
     Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("since", Date, nullable=True),  # the first local date they are expected on
+    Column("until", Date, nullable=True),  # the first one they no longer are
 )
 
 openings = Table(

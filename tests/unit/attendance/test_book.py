@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.attendance.book import Records, clock_steps, keep, unassigned
-from mien.core.attendance import Answer, Correction, Opening, Rules, Session, Sighting
+from mien.core.attendance import Answer, Correction, Opening, Place, Rules, Session, Sighting
 from mien.core.errors import InputError
 from mien.core.faces import Contender, Match
 from mien.core.people import Person
@@ -35,7 +35,8 @@ def ambiguous(minutes, sighting_id="q", candidates=("1", "2")):
 
 
 def book(*sightings, session=None, roster=(ADA, BOB), **said):
-    return Records(session or course(), roster, sightings=sightings, **said)
+    places = tuple(p if isinstance(p, Place) else Place(p) for p in roster)
+    return Records(session or course(), places, sightings=sightings, **said)
 
 
 def register(records, now=LONG_AFTER):
@@ -177,9 +178,22 @@ def test_why_a_sighting_is_unassigned(records, why):
 
 def test_a_sighting_belongs_to_any_session_that_wants_it():
     """What one session leaves over another may take: then it is not unassigned."""
-    other = Records(replace(course(), id="b", name="Painting"), (Person("9", "Cy", START),), sightings=(seen(0, "9"),))
+    other = Records(
+        replace(course(), id="b", name="Painting"), (Place(Person("9", "Cy", START)),), sightings=(seen(0, "9"),)
+    )
     day = timedelta(days=1)
     assert unassigned([book(seen(0, "9")), other], START - day, START + day) == []
+
+
+def test_nobody_is_absent_before_joining_or_after_leaving():
+    """A place on the roster has a first date and an end; outside them there is no line, and a sighting is unassigned."""
+    monday = START.date()
+    joined, gone = Place(ADA, since=monday + timedelta(days=1)), Place(BOB, until=monday)
+    found = register(book(seen(0), roster=(joined, gone, Place(Person("3", "Cy", START)))))
+    assert [(e.person_id, e.status) for e in found.entries] == [("3", "absent")]
+    assert [person.name for person in found.people] == ["Cy"]
+    assert [u.why for u in found.unassigned] == ["not on the roster of Algebra"]
+    assert register(book(roster=(Place(ADA, since=monday, until=monday + timedelta(days=1)),))).people == (ADA,)
 
 
 def test_a_session_closed_early_takes_nothing_more():

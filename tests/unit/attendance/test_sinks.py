@@ -12,7 +12,7 @@ from mien.attendance.roster_file import read_names
 from mien.attendance.sinks.csv_file import CsvSink
 from mien.attendance.sinks.excel import ExcelSink
 from mien.attendance.tables import FORMS, table, to_dict
-from mien.core.attendance import Correction, Session, Sighting
+from mien.core.attendance import Correction, Place, Session, Sighting
 from mien.core.errors import InputError, MissingExtraError
 from mien.core.people import Person
 
@@ -32,7 +32,7 @@ def register():
     reason = "was behind\x07 the pillar"
     records = Records(
         session,
-        PEOPLE,
+        tuple(map(Place, PEOPLE)),
         sightings=(seen(-5, "1"), seen(60, "1"), seen(20, "2"), Sighting(START, "door", "unknown", id="x")),
         corrections=(Correction("a", "2026-03-02", "3", "present", reason, "teacher", START + 95 * MINUTE),),
     )
@@ -59,7 +59,9 @@ def test_times_that_come_twice_carry_their_offset():
     night = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     session = Session("Ward", "day", "Europe/Berlin", id="a")
     sightings = tuple(Sighting(night + hours * 60 * MINUTE, "door", "match", "1") for hours in (0, 1))
-    found = keep(Records(session, PEOPLE[:1], sightings=sightings), night, night, now=night + timedelta(days=2))
+    found = keep(
+        Records(session, (Place(PEOPLE[0]),), sightings=sightings), night, night, now=night + timedelta(days=2)
+    )
     assert [row["2026-10-25"] for row in table(found, "times").rows] == ["02:30+0200–02:30+0100"]
 
 

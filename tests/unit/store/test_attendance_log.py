@@ -86,10 +86,24 @@ def test_a_roster_is_set_at_once_or_not_at_all(gallery, log, ada):
     assert log.roster(session) == []
     assert len(gallery.people()) == 2
     new, made = log.set_roster(session, [ada, "ada lovelace", "Đức", "ĐỨC"])
-    assert (new, [person.name for person in made]) == (2, ["Đức", "Đức"])
-    assert [person.name for person in log.roster(session)] == ["Ada Lovelace", "Đức"]
-    log.set_roster(session, ["Bob Marley"], replace=True)
-    assert [person.name for person in log.roster(session)] == ["Bob Marley"]
+    assert (new, [person.name for person in made]) == (2, ["Đức"])
+    assert [(place.person.name, place.since) for place in log.roster(session)] == [
+        ("Ada Lovelace", None),
+        ("Đức", None),
+    ]
+
+
+def test_who_leaves_a_roster_stays_in_the_book(log, ada):
+    """Those not named are expected no more from a date on; named again they come back; a newcomer has a first date."""
+    session = log.session("Algebra").id
+    log.set_roster(session, ["Ada Lovelace"])
+    changed, _ = log.set_roster(session, ["Bob Marley"], since=date(2026, 3, 4), gone_from=date(2026, 3, 5))
+    places = {place.person.name: (place.since, place.until) for place in log.roster(session)}
+    assert places == {"Ada Lovelace": (None, date(2026, 3, 5)), "Bob Marley": (date(2026, 3, 4), None)}
+    assert changed == 1
+    assert log.set_roster(session, [ada])[0] == 1
+    assert log.roster(session)[0].until is None
+    assert log.set_roster(session, [ada])[0] == 0
 
 
 def test_sightings_come_back_in_the_order_they_came_in(log, ada, bob):
@@ -188,7 +202,7 @@ def test_a_removed_person_takes_their_attendance_along(gallery, log, ada, bob):
         "roster": 1,
     }
     assert [(s.id, s.candidates) for s in log.sightings()] == [("b", ()), ("q", (bob,))]
-    assert [person.id for person in log.roster(session)] == [bob]
+    assert [place.person.id for place in log.roster(session)] == [bob]
     assert log.answers() == log.corrections(session) == []
 
 
@@ -198,7 +212,7 @@ def test_a_merged_person_keeps_what_both_did(gallery, log, ada, bob):
     gallery.merge(bob, ada)
     assert {s.person_id for s in log.sightings()} == {bob, None}
     assert [s.candidates for s in log.sightings()] == [(), (), (bob,), (bob,)]
-    assert [person.id for person in log.roster(session)] == [bob]
+    assert [place.person.id for place in log.roster(session)] == [bob]
     assert log.corrections(session)[0].person_id == log.answers()[0].person_id == bob
     log.append([sighting(ada, 9, "late")])
     assert log.sightings()[-1].person_id == bob

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace as changed
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,7 +20,7 @@ from mien.doors.cli.detect import Paths
 from mien.doors.cli.pictures import find, readable, shown
 
 if TYPE_CHECKING:
-    from mien.core.attendance import Question, Register
+    from mien.core.attendance import Question, Register, Sighting
     from mien.core.protocols import Sink
 
 __all__ = ["register"]
@@ -59,9 +61,8 @@ def see(
     rows = []
     for path, picture in readable(session, find(session, paths), "looking for people", chip=160):
         matches = recognizer.identify(picture).matches or ()
-        prefix = f"{picture.sha256[:24]}-{moment.timestamp():.0f}"  # the same photograph again adds nothing
-        seen = [Sighting.of(m, moment, camera, sighting_id=f"{prefix}-{i}") for i, m in enumerate(matches)]
-        new = log.append(seen)
+        seen = [Sighting.of(match, moment, camera) for match in matches]
+        new = log.append([changed(s, id=_id_of(s, picture.sha256, i)) for i, s in enumerate(seen)])
         named = ", ".join(m.name for m in matches if m.name)
         rows.append({"picture": shown(path), "faces": len(seen), "new": new, "people": named})
     session.out.table(
@@ -213,6 +214,12 @@ def answer(
     given = log.answer(_asked(session, question, since, until), None if person is None else person.id)
     row = {"question": question, "answer": "nobody" if person is None else person.name, "sightings": len(given)}
     session.out.table("answered", [row], columns=tuple(row))
+
+
+def _id_of(sighting: Sighting, photo: str, face: int) -> str:
+    """The same face of a photograph, decided the same way, adds nothing; a person enrolled meanwhile adds a sighting."""
+    what = (photo, face, sighting.at.isoformat(), sighting.camera, sighting.decision, sighting.person_id)
+    return hashlib.sha256(repr((*what, sighting.candidates)).encode()).hexdigest()[:32]
 
 
 def _open(session: Session, since: str | None, until: str | None) -> list[tuple[str, Question]]:

@@ -60,7 +60,7 @@ class Book:
         person = self._session.house.gallery.person(who)
         if person.id not in entries:
             raise InputError(
-                f"{person.name} is not on the roster of {self.course.name}; add them with: mien attendance roster import"
+                f"{person.name} is not on the roster of {self.course.name} on that date; add them with: mien attendance roster import"
             )
         return person, entries[person.id]
 

@@ -12,9 +12,8 @@ from mien.doors.cli.attendance_times import DAYS, local_moment, now, read_date, 
 from mien.doors.cli.command import Session, command
 
 if TYPE_CHECKING:
-    from mien.core.attendance import Opening
+    from mien.core.attendance import Opening, Place
     from mien.core.attendance import Session as Course
-    from mien.core.people import Person
 
 __all__ = ["Which", "register"]
 
@@ -92,7 +91,7 @@ def list_sessions(session: Session) -> None:
     rows = []
     for course in log.sessions():
         meeting = meeting_at(course, log.openings(course.id), now())
-        rows.append({**_row(course), "people": len(log.roster(course.id)), "open": meeting is not None})
+        rows.append({**_row(course), "people": _expected(log.roster(course.id)), "open": meeting is not None})
     session.out.table(f"{len(rows)} sessions", rows, columns=(*_COLUMNS[:-1], "people", "open", "id"))
 
 
@@ -110,28 +109,42 @@ def import_roster(
     session: Session,
     path: Annotated[Path, typer.Argument(metavar="FILE.csv", help="With a column called name or id.")],
     which: Annotated[str, typer.Option("--session", help="Whose roster: the session's name or id.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Those not in the file leave the roster.")] = False,
+    since: Annotated[str | None, typer.Option(help="The first date they are expected on; always if left out.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Those not in the file are expected no more.")] = False,
 ) -> None:
     """Put everybody named in a CSV file on a roster: all of them or none."""
     from mien.attendance.roster_file import read_names
+    from mien.attendance.schedule import local_day
 
     log = session.house.gallery.attendance
     course = log.session(which)
-    new, made = log.set_roster(course.id, read_names(path), replace=replace)
-    everybody = log.roster(course.id)
-    row = {"session": course.name, "new": new, "people": len(everybody), "without photo": _without_photo(everybody)}
+    today = local_day(course, now())
+    first = None if since is None else read_date(since, "--since")
+    new, made = log.set_roster(course.id, read_names(path), since=first, gone_from=today if replace else None)
+    here = [place.person for place in log.roster(course.id) if place.until is None]
+    without = sum(person.templates == 0 for person in here)
+    row = {"session": course.name, "new": new, "people": len(here), "without photo": without}
     session.out.table("roster", [row], columns=tuple(row))
     if made:
-        names = ", ".join(dict.fromkeys(person.name for person in made))
+        names = ", ".join(person.name for person in made)
         session.out.note(f"not known before: {names}; teach their faces with: mien enroll NAME PHOTO")
 
 
 def show_roster(session: Session, which: Which) -> None:
-    """Who should come, and who of them has no photograph yet."""
+    """Who should come, from when to when, and who of them has no photograph yet."""
     log = session.house.gallery.attendance
     course = log.session(which)
-    rows = [{"name": p.name, "photos": p.templates, "id": p.id} for p in log.roster(course.id)]
-    session.out.table(f"{course.name}: {len(rows)} people", rows, columns=("name", "photos", "id"))
+    rows = [
+        {
+            "name": place.person.name,
+            "photos": place.person.templates,
+            "since": None if place.since is None else place.since.isoformat(),
+            "until": None if place.until is None else place.until.isoformat(),
+            "id": place.person.id,
+        }
+        for place in log.roster(course.id)
+    ]
+    session.out.table(f"{course.name}: {len(rows)} people", rows, columns=("name", "photos", "since", "until", "id"))
 
 
 def _turn(session: Session, which: str, at: str | None, action: Literal["open", "close"]) -> None:
@@ -153,8 +166,8 @@ def _local(course: Course, opening: Opening) -> str:
     return opening.at.astimezone(find_zone(course.zone)).isoformat(timespec="seconds")
 
 
-def _without_photo(people: list[Person]) -> int:
-    return sum(person.templates == 0 for person in people)
+def _expected(places: list[Place]) -> int:
+    return sum(place.until is None for place in places)
 
 
 _COLUMNS = ("name", "kind", "when", "zone", "cameras", "id")

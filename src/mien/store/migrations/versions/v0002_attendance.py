@@ -35,6 +35,8 @@ def _create_sessions() -> None:
         "roster",
         sa.Column("session_id", sa.String(36), nullable=False),
         sa.Column("person_id", sa.String(36), nullable=False),
+        sa.Column("since", sa.Date, nullable=True),
+        sa.Column("until", sa.Date, nullable=True),
         sa.PrimaryKeyConstraint("session_id", "person_id", name="pk_roster"),
         _belongs("roster", "session_id", "sessions"),
         _belongs("roster", "person_id", "people"),
