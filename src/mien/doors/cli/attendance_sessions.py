@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mien.doors.cli.attendance_times import DAYS, local_moment, now, read_date, read_time, read_weekdays
+from mien.doors.cli.attendance_times import DAYS, length, local_moment, now, read_date, read_time, read_weekdays
 from mien.doors.cli.command import Session, command
 
 if TYPE_CHECKING:
@@ -73,10 +72,10 @@ def add(
         cameras=tuple(camera or ()),
         rules=Rules(
             minimum=min_sightings,
-            cool_down=timedelta(seconds=cool_down),
-            early=timedelta(minutes=early),
-            late_after=None if never_late else timedelta(minutes=late_after),
-            left_after=None if left_after is None else timedelta(minutes=left_after),
+            cool_down=length(cool_down, "--cool-down", "seconds"),
+            early=length(early, "--early"),
+            late_after=None if never_late else length(late_after, "--late-after"),
+            left_after=None if left_after is None else length(left_after, "--left-after"),
         ),
     )
     added = session.house.gallery.attendance.add_session(course)

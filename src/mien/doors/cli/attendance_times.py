@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Literal
 
 from mien.core.errors import SettingError
 
 if TYPE_CHECKING:
     from mien.core.attendance import Session
 
-__all__ = ["DAYS", "local_moment", "now", "read_date", "read_moment", "read_time", "read_weekdays"]
+__all__ = ["DAYS", "length", "local_moment", "now", "read_date", "read_moment", "read_time", "read_weekdays"]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAY = {"minutes": 24 * 60, "seconds": 24 * 60 * 60}
+_YEARS = range(1970, 2200)
+"""Dates outside are slips, and arithmetic on them leaves what a datetime can hold."""
 
 
 def now() -> datetime:
@@ -35,10 +39,22 @@ def read_weekdays(text: str) -> tuple[int, ...]:
 
 
 def _weekday(word: str, text: str) -> int:
-    short = word.strip().casefold()[:3]
-    if short not in DAYS:
-        raise SettingError(f"--weekdays is {text!r}: {word.strip()!r} is no weekday; give e.g. mon,wed or mon-fri")
-    return DAYS.index(short)
+    word = word.strip().casefold()
+    found = [day for day, name in enumerate(_WEEKDAYS) if name.startswith(word) and len(word) >= len(DAYS[0])]
+    if not found:
+        raise SettingError(f"--weekdays is {text!r}: {word!r} is no weekday; give e.g. mon,wed or mon-fri")
+    return found[0]
+
+
+def length(value: float, option: str, unit: Literal["minutes", "seconds"] = "minutes") -> timedelta:
+    """So many minutes or seconds, up to a day.
+
+    Raises:
+        SettingError: more or less than that, or no number.
+    """
+    if not 0 <= value <= _DAY[unit]:
+        raise SettingError(f"{option} is {value:g}; give 0 to {_DAY[unit]} {unit}")
+    return timedelta(**{unit: value})
 
 
 def read_time(text: str, option: str) -> time:
@@ -63,9 +79,12 @@ def read_date(text: str, option: str) -> date:
         SettingError: no date.
     """
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
-        raise SettingError(f"{option} is {text!r}; give a date such as 2026-03-02") from None
+        found = date.min
+    if found.year not in _YEARS:
+        raise SettingError(f"{option} is {text!r}; give a date such as 2026-03-02")
+    return found
 
 
 def read_moment(text: str | None, option: str) -> datetime:
@@ -77,9 +96,12 @@ def read_moment(text: str | None, option: str) -> datetime:
     if text is None:
         return now()
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise SettingError(f"{option} is {text!r}; give a moment such as 2026-03-02T08:05+01:00") from None
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = datetime.min.replace(tzinfo=UTC)
+    if found.year not in _YEARS:
+        raise SettingError(f"{option} is {text!r}; give a moment such as 2026-03-02T08:05+01:00")
+    return found.astimezone(UTC)
 
 
 def local_moment(text: str | None, session: Session, option: str) -> datetime:
