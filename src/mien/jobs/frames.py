@@ -21,6 +21,7 @@ from mien.recognition.quality import QualityLimits, measure
 
 __all__ = ["FrameOptions", "UsableFace", "take_frames"]
 
+_LONGEST = 7 * 86_400.0  # seconds: what claims to be longer is damaged
 _OTHER_PLAN = (
     "keeps the frames it has, which were spread over other videos of this person; remove them and their rows in the"
     " manifest to spread anew"
@@ -138,6 +139,10 @@ def _look(person: str, path: Path, source: Path, options: FrameOptions) -> _Clip
     try:
         with VideoFile(path, max_megapixels=options.max_megapixels) as video:
             video.at(0.0)
+            if video.duration > _LONGEST:
+                raise ImageError(
+                    f"cannot read {printable(path)}: it claims {video.duration / 3600:.0f} hours; damaged?"
+                )
             below = path.relative_to(source) if path != source else Path(path.name)
             return _Clip(person, path, below.as_posix(), video.duration)
     except MissingExtraError as error:  # no video can be read: said once

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ImageError, MissingExtraError, SettingError
 from mien.core.faces import Picture
-from mien.media.video import upright
+from mien.media.video_file import upright
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

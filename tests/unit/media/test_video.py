@@ -1,6 +1,8 @@
 """Videos in: the right frame at the right time, upright, and a clear word for what is no video."""
 
+import itertools
 import sys
+from contextlib import suppress
 from fractions import Fraction
 
 import av
@@ -204,6 +206,22 @@ def test_a_video_that_ends_early_gives_what_is_there_and_says_so(clips, tmp_path
         assert number_in(video.at(0.4).pixels) == 10
         with pytest.raises(ImageError, match=r"no frame at 3\.9 s; it is damaged or ends early"):
             video.at(3.9)
+
+
+@pytest.mark.parametrize("name", ["even.mp4", "uneven.mkv", "even.avi", "even.ts", "even.webm"])
+def test_damaged_bytes_never_raise_anything_else(clips, tmp_path, name):
+    """Whatever bytes are wrong, or missing at the end: frames, or one clear error."""
+    whole = (clips / name).read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / name
+    for _ in range(40):
+        data = np.frombuffer(whole, np.uint8).copy()
+        reach = rng.choice([600, len(data)])  # the head is where it hurts most
+        data[rng.integers(0, reach, rng.choice([1, 10, 100]))] = rng.integers(0, 256)
+        path.write_bytes(data.tobytes()[: rng.integers(1, 2 * len(data))])
+        with suppress(ImageError), VideoFile(path) as video:
+            list(itertools.islice(video.frames(), 10))
+            video.at(video.duration / 2)
 
 
 def test_huge_frames_are_refused(clips):
