@@ -9,7 +9,6 @@ import pytest
 
 from mien.core.errors import ImageError, InputError, SettingError
 from mien.core.faces import Faces
-from mien.datasets.videos import person_of, person_videos
 from mien.jobs.folders import AlignOptions, align_folder
 from mien.jobs.frame_manifest import FrameManifest, FrameRow, videos_of_frames
 from mien.jobs.frames import FrameOptions, UsableFace, take_frames
@@ -225,25 +224,6 @@ def test_a_usable_face_passes_the_gate(astronaut, tmp_path):
         )
         takes[side] = len(taken(events))
     assert takes == {30: 0, 90: 1}
-
-
-@pytest.mark.parametrize("stem", ["Ada", "Ada_2", "Ada-02", "Ada (2)", "Ada 2", "Ada.2"])
-def test_whose_a_file_is(stem):
-    """A number after a sign of separation counts Ada's videos."""
-    assert person_of(stem) == "Ada"
-
-
-def test_names_that_are_numbers_stay():
-    """R2D2 and 007 are names."""
-    assert [person_of(n) for n in ("R2D2", "007", "Ada2")] == ["R2D2", "007", "Ada2"]
-
-
-def test_places_without_videos(tmp_path):
-    """No such folder, and a folder without a video, are told apart from bad videos."""
-    with pytest.raises(InputError, match="there is neither"):
-        person_videos(tmp_path / "none")
-    with pytest.raises(InputError, match="found no video"):
-        person_videos(tmp_path)
 
 
 @pytest.mark.parametrize("given", [{}, {"per_person": 1, "every": 1.0}, {"every": 0.0}, {"per_video": -1}])
