@@ -90,7 +90,9 @@ def test_a_bad_picture_does_not_stop_the_others(mien, photo, home):
     (home / "cut.jpg").write_bytes(photo("whole.jpg").read_bytes()[:3000])
     result = mien("detect", good, "empty.jpg", "text.jpg", "cut.jpg", "nowhere.jpg", "--json")
     assert result.code == 3
-    assert [len(e["faces"]) for e in result.json()] == [1]
+    assert [len(e["faces"]) for e in result.json()] == [1, 0, 0, 0]
+    assert ["error" in e for e in result.json()] == [False, True, True, True]
+    assert mien("detect", "empty.jpg").code == 1
     lines = result.err.strip().splitlines()
     assert len(lines) == 4
     for name in ("empty.jpg", "text.jpg", "cut.jpg", "nowhere.jpg"):
@@ -250,3 +252,55 @@ def test_aligned_faces_are_the_embedders_own(mien, photo, home):
     refused = mien("embed", "turned")
     assert refused.code == 2
     assert "cut as arcface-112@160, but facenet wants box+32@160" in " ".join(refused.err.split())
+
+
+def test_one_photo_can_be_taken_back(mien, photo):
+    """People remove --photo forgets one template; the person stays."""
+    mien("enroll", "Ada", photo("a.png"), photo("b.png", change=darker))
+    (first, second) = mien("people", "show", "Ada", "--json").json()["templates"]
+    assert mien("people", "remove", "Ada", "--photo", first["template"][:8], "--json").json()[0]["photos"] == 1
+    (left,) = mien("people", "show", "Ada", "--json").json()["templates"]
+    assert left["template"] == second["template"]
+    assert mien("people", "remove", "Ada", "--photo", "nothing").code == 1
+
+
+def test_what_cannot_be_undone_asks_first(mien, photo):
+    """Without a terminal to ask and without --yes nobody is removed or merged."""
+    mien("enroll", "Ada", photo("a.png"))
+    mien("enroll", "Eve", photo("b.png", change=mirrored), "--allow-similar")
+    for words in (("remove", "Ada"), ("merge", "Ada", "Eve")):
+        refused = mien("people", *words)
+        assert refused.code == 2
+        assert "--yes" in refused.err
+    assert len(mien("people", "list", "--json").json()) == 2
+    assert mien("people", "merge", "Ada", "Eve", "--yes", "--json").json()[0]["photos"] == 2
+
+
+def test_nobody_is_called_unknown(mien, photo):
+    """A name that is an answer is refused, so that an answer is never taken for a name."""
+    result = mien("enroll", "Unknown", photo("a.png"))
+    assert result.code == 1
+    assert "what mien answers" in result.err
+
+
+def test_a_mistyped_gallery_is_not_made(mien, photo, home):
+    """Commands that only read say that there is no such gallery; enroll makes it."""
+    result = mien("who", photo("a.png"), "--database", "typo.db")
+    assert result.code == 1
+    assert "there is no gallery at typo.db" in result.err
+    assert not (home / "typo.db").exists()
+    assert mien("enroll", "Ada", photo("a.png"), "--database", "typo.db").code == 0
+
+
+def test_a_share_of_a_card_that_is_not_used_is_an_error(mien, photo):
+    """--gpu-memory-fraction without a graphics card is said, not ignored."""
+    result = mien("detect", photo("a.png"), "--gpu-memory-fraction", "0.25")
+    assert result.code == 2
+    assert "--provider cuda" in result.err
+
+
+def test_the_decision_has_a_column_of_its_own(mien, photo):
+    """In CSV a stranger has no name, and the decision says so."""
+    mien("enroll", "Ada", photo("a.png"))
+    (row,) = csv.DictReader(io.StringIO(mien("who", photo("b.png"), "--csv", "--threshold", 1).out))
+    assert (row["decision"], row["name"]) == ("unknown", "")

@@ -38,6 +38,8 @@ def check_image(image: object) -> NDArray[np.uint8]:
     Raises:
         ImageError: naming the type, dtype or shape that was found and how to mend it.
     """
+    if isinstance(image, Picture):
+        raise ImageError("expected an image array (H, W, 3) uint8 RGB, got a Picture: give its pixels (picture.pixels)")
     if not isinstance(image, np.ndarray):
         raise ImageError(
             f"expected an image array (H, W, 3) uint8 RGB, got {type(image).__name__}; read files with mien.read_image"
@@ -279,6 +281,11 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __repr__(self) -> str:
+        more = [c for c in _COLUMNS[2:] if getattr(self, c) is not None]
+        names = f": {', '.join(m.name for m in self.matches)}" if self.matches else ""
+        return f"<Faces {len(self)}{names}{' with ' + ', '.join(more) if more else ''}>"
+
     def __iter__(self) -> Iterator[Faces]:
         """Each face as a table of one row."""
         return (self[i : i + 1] for i in range(len(self)))
@@ -286,6 +293,8 @@ class Faces:
     def __getitem__(self, rows: Mask | int) -> Faces:
         """Rows by mask, slice, indices or one index; always a table, every column in step."""
         if isinstance(rows, (int, np.integer)):
+            if not -len(self) <= rows < len(self):
+                raise IndexError(f"face {rows} of {len(self)}")
             rows = range(len(self))[rows : int(rows) + 1 or None]
         index = np.arange(len(self))[rows if isinstance(rows, slice) else _as_index(rows)]
         taken: dict[str, Any] = {}
@@ -313,6 +322,8 @@ class Faces:
     def sorted(self, by: Literal["score", "size", "left"] = "score") -> Faces:
         """Rows in order: surest first, largest first, or from left to right."""
         keys = {"score": -self.scores, "size": -self.sizes, "left": self.boxes[:, 0]}
+        if by not in keys:
+            raise InputError(f"faces are sorted by score, size or left, not by {by!r}")
         return self[np.argsort(keys[by], kind="stable")]
 
     @property

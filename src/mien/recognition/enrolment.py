@@ -21,20 +21,26 @@ from mien.recognition.quality import QualityLimits, measure
 __all__ = ["EnrolOptions", "Enroller", "Enrolment"]
 
 
+BACKGROUND = 2.0
+"""How many times larger than every other face one must be for the others to count as background."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolOptions:
     """How photographs are taken in.
 
     Args:
         face: which face of a picture with several, counted from 1 from left to right; None refuses such pictures
-            unless the largest face is the only one that passes the gate (passers-by in the background).
+            unless the largest face alone passes the gate and is twice the size of every other (passers-by).
         limits: what a face must have to be learnt.
         allow_similar: learn the face even if it looks like somebody else who is known (twins).
+        allow_unlike: learn the face even if it is as unlike the person's photographs as a stranger's.
     """
 
     face: int | None = None
     limits: QualityLimits = field(default_factory=QualityLimits)
     allow_similar: bool = False
+    allow_unlike: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,19 +163,15 @@ class Enroller:
         known = self._known(name)
         cosines = similarities(vector, vectors)[0]
         own = np.array([known is not None and person.id == known.id for person in people], bool)[owners]
-        threshold = self._identifier.threshold(self._embedder.space, self._gallery).similarity
         best_own = float(cosines[own].max()) if own.any() else None
         others = np.where(own, -1.0, cosines)
         nearest = int(np.argmax(others))
+        threshold = self._identifier.threshold(self._embedder.space, self._gallery).similarity
         if others[nearest] >= threshold and (best_own is None or others[nearest] > best_own):
-            other, cosine = people[int(owners[nearest])].name, float(others[nearest])
-            text = f"this face is already {other}, {cosine:.2f}; if they are two people who look alike: --allow-similar"
-            reason = Reason(
-                "gate", "similarity to another person", cosine, threshold, "--allow-similar", "above", text=text
-            )
-            return (None, f"looks like {other}, {cosine:.2f}") if options.allow_similar else (reason, "")
+            return _somebody_else(people[int(owners[nearest])].name, float(others[nearest]), threshold, options)
         if best_own is not None and best_own < threshold:
-            return None, f"unlike the photos of {name} so far: {best_own:.2f}, below {threshold:.2f}"
+            stranger = self._identifier.stranger_level(self._embedder.space, self._gallery)
+            return _unlike(name, best_own, (stranger, threshold), options)
         return None, ""
 
     def _known(self, name: str) -> Person | None:
@@ -194,6 +196,30 @@ class Enroller:
         )
 
 
+def _somebody_else(other: str, cosine: float, threshold: float, options: EnrolOptions) -> tuple[Reason | None, str]:
+    """A face that would be named as another person: refused, or let in as a twin with a warning."""
+    if options.allow_similar:
+        return None, f"looks like {other}, {cosine:.2f}"
+    text = f"this face is already {other}, {cosine:.2f}; if they are two people who look alike: --allow-similar"
+    return Reason("gate", "similarity to another person", cosine, threshold, "--allow-similar", "above", text=text), ""
+
+
+def _unlike(
+    name: str, cosine: float, levels: tuple[float | None, float], options: EnrolOptions
+) -> tuple[Reason | None, str]:
+    """A face below the threshold to the person's own photographs: refused if no nearer than a stranger's, else a warning.
+
+    Args:
+        levels: what a stranger in ten reaches (None if unknown), and the threshold.
+    """
+    stranger, threshold = levels
+    words = f"unlike the photos of {name} so far: {cosine:.2f}"
+    if stranger is None or cosine >= stranger or options.allow_unlike:
+        return None, f"{words}, below {threshold:.2f}"
+    text = f"{words}, no nearer than a stranger ({stranger:.2f}); if it is the same person: --allow-unlike"
+    return Reason("gate", "similarity to the person's photos", cosine, stranger, "--allow-unlike", text=text), ""
+
+
 def _choose(faces: Faces, wanted: int | None) -> tuple[int, Reason | None]:
     """Index of the face to learn, or why there is none; ``faces`` from left to right."""
     found = len(faces)
@@ -208,8 +234,10 @@ def _choose(faces: Faces, wanted: int | None) -> tuple[int, Reason | None]:
     if found == 1:
         return 0, None
     usable = [i for i in range(found) if faces.quality is None or faces.quality[i].usable]
-    if usable == [int(np.argmax(faces.sizes))]:
-        return usable[0], None
+    largest = int(np.argmax(faces.sizes))
+    others = np.delete(faces.sizes, largest)
+    if usable == [largest] and (others * BACKGROUND <= faces.sizes[largest]).all():
+        return largest, None
     text = f"{found} faces: {_places(faces)}; choose one with --face N"
     return 0, Reason("gate", "several faces", float(found), 1.0, "--face", "above", text=text)
 

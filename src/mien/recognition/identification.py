@@ -140,6 +140,11 @@ class CosineIdentifier:
             else derive_margin(calibration, self.threshold(space, among).similarity)
         )
 
+    def stranger_level(self, space: EmbeddingSpace, among: Gallery) -> float | None:
+        """The similarity that one stranger in ten reaches in this space; None if nothing is known about it."""
+        calibration = self._known(space, among)
+        return None if calibration is None else calibration.similarity_at(0.1)
+
     def _known(self, space: EmbeddingSpace, among: Gallery) -> Calibration | None:
         """What is known about strangers in this very space: the gallery's own calibration goes first."""
         calibration = among.calibration(space) or self._calibration
@@ -197,18 +202,22 @@ class CosineIdentifier:
         cosine = scores.best[row]
         order = [int(c) for c in np.argsort(-cosine, kind="stable")[: self.options.top + len(pairs or ()) + 1]]
         taken = {column: other for other, column in pairs or () if other != row}
-        free = [c for c in order if c not in taken]
-        nearer = [c for c in order if c in taken and cosine[c] >= max(threshold, cosine[free[0]] if free else -1.0)]
+        free = next((c for c in order if c not in taken), None)
+        reached = float(cosine[free]) if free is not None else -1.0
+        nearer = [c for c in order if c in taken and cosine[c] >= max(threshold, reached)]
         reasons = tuple(_taken(scores, row, c, taken[c]) for c in nearer)
-        candidates = tuple(scores.contender(row, c) for c in order[: self.options.top])
-        margin = float(cosine[free[0]] - cosine[free[1]]) if len(free) > 1 else None
-        if not free or cosine[free[0]] < threshold:
-            best = float(cosine[free[0]] if free else cosine[order[0]])
-            missed = (Reason("identify", "similarity", best, threshold, "--threshold"),) if best < threshold else ()
-            return Match("unknown", candidates, threshold, margin, (*missed, *reasons))
-        ranked = [free[0], *nearer, *free[1:]][: self.options.top]  # the chosen one leads
-        candidates = tuple(scores.contender(row, c) for c in ranked)
-        if margin is not None and margin < bar.margin:
+        named = free if free is not None and reached >= threshold else None
+        lead = order[0] if named is None else named
+        candidates = tuple(
+            scores.contender(row, c) for c in [lead, *(c for c in order if c != lead)][: self.options.top]
+        )
+        rivals = [c for c in order if c != lead and (named is None or c not in nearer)]
+        margin = float(cosine[lead] - cosine[rivals[0]]) if rivals else None
+        if named is None:
+            missed = Reason("identify", "similarity", reached, threshold, "--threshold")
+            why = reasons if free is None else (missed, *reasons)
+            return Match("unknown", candidates, threshold, margin, why)
+        if margin is not None and margin < bar.margin and rivals[0] not in taken:
             close = Reason("identify", "margin to the runner-up", margin, bar.margin, "--margin")
             return Match("ambiguous", candidates, threshold, margin, (close, *reasons))
         return Match("match", candidates, threshold, margin, reasons)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.errors import InputError
 from mien.core.faces import Faces, Picture
 from mien.core.protocols import Detector, Embedder, Gallery
 from mien.core.vectors import similarities
@@ -89,10 +90,16 @@ class Recognizer:
         """``identify`` for several pictures, one table each."""
         return [self.identify(picture) for picture in pictures]
 
-    def enroll(self, name: str, pictures: Sequence[Picture], *, options: EnrolOptions | None = None) -> list[Enrolment]:
+    def enroll(
+        self, name: str, pictures: Sequence[AnyPicture], *, options: EnrolOptions | None = None
+    ) -> list[Enrolment]:
         """Learn a person from photographs; known from the next call on. See ``Enroller.enroll``."""
+        if isinstance(pictures, Picture | np.ndarray | str):
+            raise InputError(
+                f"enroll takes a list of pictures, got one {type(pictures).__name__}: enroll(name, [picture])"
+            )
         enroller = Enroller(self.detector, self.embedder, self.identifier, self.gallery)
-        return enroller.enroll(name, pictures, options=options)
+        return enroller.enroll(name, [as_picture(p) for p in pictures], options=options)
 
     def verify(self, a: AnyPicture, b: AnyPicture) -> Verification:
         """Whether the largest usable face of each picture is the same person's.

@@ -22,6 +22,9 @@ SHORTEST_ID_PREFIX = 6
 ID_LENGTH = 36
 """Characters of an id in full."""
 
+ANSWERS = frozenset({"match", "ambiguous", "unknown", "no_usable_face", "spoof"})
+"""The decisions of ``core.faces.Match``: nobody is called so."""
+
 _JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")  # Persian and Indic names need them
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _ID_START = re.compile(r"[0-9a-f]{6,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")
@@ -32,7 +35,7 @@ def clean_name(name: str) -> str:
 
     Raises:
         InputError: an empty or overlong name, one with newlines, control or direction characters, one that is no valid
-            Unicode, or one in the shape of an id.
+            Unicode, one that is an answer ("unknown"), or one in the shape of an id.
     """
     for character in name:
         if unicodedata.category(character) in _UNPRINTABLE and character not in _JOINERS:
@@ -42,6 +45,8 @@ def clean_name(name: str) -> str:
         raise InputError(f"the name {name!r} is empty; give at least one letter, digit or sign")
     if len(name) > LONGEST_NAME:
         raise InputError(f"the name {name[:20]}… has {len(name)} characters; give at most {LONGEST_NAME}")
+    if name_key(name).replace(" ", "_") in ANSWERS:
+        raise InputError(f"the name {name!r} is what mien answers for faces without a name; give another")
     if len(name) == ID_LENGTH and is_id_prefix(name):
         raise InputError(f"the name {name} has the shape of a person's id; give another")
     return name

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import numpy as np
 
-from mien.core.errors import SettingError
+from mien.core.errors import NotFoundError, SettingError
 from mien.wiring.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from mien.core.faces import Picture
-    from mien.core.protocols import Detector, Embedder
+    from mien.core.protocols import Detector, Embedder, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
     from mien.media.images import ReadOptions
     from mien.recognition.enrolment import EnrolOptions
+    from mien.recognition.follower import Follower
     from mien.recognition.identification import CosineIdentifier
     from mien.recognition.quality import QualityLimits
     from mien.recognition.recognizer import Recognizer
@@ -45,10 +46,12 @@ class House:
 
     Args:
         settings: from ``load_settings``.
+        create: make the gallery that ``database`` names if it is not there; a mistyped name is an error otherwise.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, create: bool = True) -> None:
         self.settings = settings
+        self.create = create
         self._open: list[SqlGallery] = []
 
     def __enter__(self) -> Self:
@@ -138,6 +141,17 @@ class House:
         """The detector as one that can say why; None if it cannot."""
         return self._mtcnn() if self.settings.detector == "mtcnn" else None
 
+    @cached_property
+    def refiner(self) -> Refiner | None:
+        """What finds faces again near where they were: MTCNN's last two networks; None for a detector of its own kind."""
+        return self._mtcnn() if self.settings.detector in {"mtcnn", "haar"} else None
+
+    def follower(self) -> Follower:
+        """A follower for one stream."""
+        from mien.recognition.follower import Follower
+
+        return Follower(self.recognizer, refiner=self.refiner)
+
     def _mtcnn(self) -> MtcnnDetector:
         from mien.detectors.mtcnn.detector import open_mtcnn
         from mien.detectors.mtcnn.options import MtcnnOptions
@@ -188,7 +202,12 @@ class House:
         """The people that are known; opened at the first use."""
         from mien.store.gallery import open_gallery
 
-        gallery = open_gallery(self.settings.database_url)
+        place = self.settings.database_url
+        if ":memory:" in place:
+            raise SettingError("a gallery lives in a file: give database a path (a temporary one to try things)")
+        if not self.create and self.settings.database and not Path(place.removeprefix("sqlite:///")).exists():
+            raise NotFoundError(f"there is no gallery at {place}; mien enroll --database {place} makes one")
+        gallery = open_gallery(place)
         self._open.append(gallery)
         return gallery
 
@@ -224,11 +243,13 @@ class House:
             roll=s.max_roll,
         )
 
-    def enrol_options(self, *, face: int | None = None, allow_similar: bool = False) -> EnrolOptions:
+    def enrol_options(
+        self, *, face: int | None = None, allow_similar: bool = False, allow_unlike: bool = False
+    ) -> EnrolOptions:
         """How photographs are taken in."""
         from mien.recognition.enrolment import EnrolOptions
 
-        return EnrolOptions(face=face, limits=self.limits, allow_similar=allow_similar)
+        return EnrolOptions(face, self.limits, allow_similar, allow_unlike)
 
 
 def detector(**settings: Any) -> Detector:

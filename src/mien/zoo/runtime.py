@@ -66,6 +66,11 @@ class RuntimeOptions:
     gpu_memory_fraction: float | None = None
 
     def __post_init__(self) -> None:
+        if self.gpu_memory_fraction is not None and self.provider not in {"cuda", "auto"}:
+            raise SettingError(
+                f"gpu memory fraction {self.gpu_memory_fraction} was asked for, but provider {self.provider} has none to"
+                " share: add --provider cuda, or leave the fraction out"
+            )
         if self.provider not in {*PROVIDERS, "auto"}:
             raise SettingError(f"provider {self.provider!r} is unknown; choose one of auto, {', '.join(PROVIDERS)}")
         if self.threads < 0:

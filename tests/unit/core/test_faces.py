@@ -124,6 +124,16 @@ def test_scaling_and_shifting_move_boxes_and_landmarks_together():
     assert rows_agree(faces)
 
 
+def test_a_table_tells_itself_in_a_line_and_knows_its_end():
+    """Repr is short; a row that is not there is an IndexError; an unknown order is named."""
+    assert repr(make_faces(2)).startswith("<Faces 2: unknown, unknown with landmarks")
+    assert repr(Faces.empty()) == "<Faces 0>"
+    with pytest.raises(IndexError, match="face 7 of 2"):
+        make_faces(2)[7]
+    with pytest.raises(InputError, match="not by 'lft'"):
+        make_faces(2).sorted("lft")
+
+
 def test_sorting_orders_every_column():
     """Sorted rows are still the same rows."""
     by_score = make_faces(4).sorted("score")
@@ -136,6 +146,7 @@ def test_sorting_orders_every_column():
     ("image", "words"),
     [
         ("photo.jpg", "got str; read files with mien.read_image"),
+        (Picture(np.zeros((4, 4, 3), np.uint8)), r"give its pixels \(picture.pixels\)"),
         (np.zeros((4, 4), np.uint8), r"got shape \(4, 4\)"),
         (np.zeros((4, 4, 4), np.uint8), "drop alpha"),
         (np.zeros((0, 4, 3), np.uint8), r"got shape \(0, 4, 3\)"),

@@ -7,7 +7,7 @@ import pytest
 
 from mien.core.errors import InputError, SpaceMismatchError, StoreError
 from mien.core.faces import Picture, Quality
-from mien.core.people import Person
+from mien.core.people import Calibration, Person
 from mien.recognition.enrolment import EnrolOptions
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions
 from mien.recognition.quality import QualityLimits, judge
@@ -116,11 +116,40 @@ def test_somebody_elses_face_is_refused_unless_it_is_said_to_be_a_twin(recognize
 
 
 def test_a_photo_unlike_the_others_of_the_person_goes_in_with_a_warning(recognizer):
-    """Somebody may have changed, but a look is worth it."""
+    """Somebody may have changed, but a look is worth it: where nothing is known about strangers it is only a warning."""
     recognizer.enroll("Ada", [photo(RED)])
     (outcome,) = recognizer.enroll("Ada", [photo(GREEN, name="b.jpg")])
     assert outcome.accepted
     assert "unlike the photos of Ada" in outcome.warning
+
+
+def test_a_photo_as_unlike_as_a_strangers_does_not_poison_the_person(recognizer):
+    """Below what one stranger in ten reaches it is refused with both numbers; --allow-unlike lets it in."""
+    known = Calibration(SPACE.id, (0.1, 0.001), (0.5, 0.9), (0.6, 1.0), (0.0, 1.0), 10_000, "x", "y", "2026-01-01")
+    recognizer.identifier = CosineIdentifier(known, IdentifyOptions(threshold=0.9))
+    recognizer.enroll("Ada", [photo(RED)])
+    (outcome,) = recognizer.enroll("Ada", [photo(GREEN, name="b.jpg")])
+    assert not outcome.accepted
+    assert "no nearer than a stranger (0.50)" in outcome.reasons[0].words()
+    options = EnrolOptions(allow_unlike=True)
+    assert recognizer.enroll("Ada", [photo(GREEN, name="b.jpg")], options=options)[0].accepted
+
+
+def test_one_good_face_of_a_group_is_not_taken_for_the_person_meant(recognizer):
+    """Faces of much the same size compete even if they fail the gate: somebody has to choose."""
+    other = [150, 20, 220, 110]
+    recognizer.detector.boxes = [BOX, other]
+    (outcome,) = recognizer.enroll("Ada", [photo(RED, boxes=(BOX,))])
+    assert "2 faces" in outcome.reasons[0].words()
+
+
+def test_enrolling_takes_a_list_of_pictures_or_arrays(recognizer):
+    """Arrays are pictures too; a single picture or a file name is refused with the way to say it."""
+    assert recognizer.enroll("Ada", [photo(RED).pixels])[0].accepted
+    with pytest.raises(InputError, match=r"enroll\(name, \[picture\]\)"):
+        recognizer.enroll("Eve", photo(GREEN))
+    with pytest.raises(InputError, match="read files with mien.read_image"):
+        recognizer.enroll("Eve", ["a.jpg"])
 
 
 def test_a_name_that_cannot_be_one_is_an_error_and_leaves_nothing(recognizer):

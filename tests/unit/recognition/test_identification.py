@@ -102,6 +102,15 @@ def test_a_name_is_given_once_per_picture_and_the_sister_gets_hers():
     assert "Ada (0.70) is face 1" in second.reasons[0].words()
 
 
+def test_who_is_somebody_else_in_the_picture_still_counts_as_a_candidate():
+    """Assigning names takes neither margin nor candidates from the sure faces of the picture."""
+    sure, second, third = decide(GALLERY, near(0.9, 0.3, 0.2), near(0.2, 0.8, 0.1), near(0.75, 0.1))
+    assert [sure.name, second.name, third.decision] == ["Ada", "Eve", "unknown"]
+    assert sure.margin == pytest.approx(0.6, abs=1e-5)
+    assert [c.name for c in sure.candidates] == ["Ada", "Eve", "Bob"]
+    assert len(second.candidates) == len(third.candidates) == 3
+
+
 def test_the_assignment_looks_at_the_total_not_at_the_first():
     """Naming Ada where she is nearest would leave the other face without a name: the larger total wins."""
     first, second = decide(GALLERY, near(0.62, 0.6), near(0.6, 0.2), margin=0.0)

@@ -22,7 +22,7 @@ from mien.doors.cli.output import Output
 if TYPE_CHECKING:
     from mien.wiring.bootstrap import House
 
-__all__ = ["DETECTING", "GATE", "NAMING", "Exit", "Session", "command"]
+__all__ = ["DETECTING", "GATE", "NAMING", "Exit", "Session", "ask", "command"]
 
 
 Item = TypeVar("Item")
@@ -46,7 +46,9 @@ class Session:
 
     out: Output
     given: dict[str, Any] = field(default_factory=dict)
+    create: bool = True
     failed: int = 0
+    unread: list[dict[str, Any]] = field(default_factory=list)
     interrupted: bool = False
     _looping: bool = False
 
@@ -81,7 +83,7 @@ class Session:
         from mien.wiring.bootstrap import House
         from mien.wiring.settings import load_settings
 
-        return House(load_settings(**self.given))
+        return House(load_settings(**self.given), create=self.create)
 
     def fail(self, line: str) -> None:
         """Report one bad item and remember it for the exit code; the rest goes on."""
@@ -147,11 +149,12 @@ GATE = (
 
 
 def command(
-    app: typer.Typer, name: str, *groups: tuple[Setting, ...], panel: str | None = None
+    app: typer.Typer, name: str, *groups: tuple[Setting, ...], panel: str | None = None, reads: bool = False
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
     """Register a function ``(session, …)`` as the command ``name``, with the options of ``groups`` and of every command.
 
-    The function gets a ``Session`` first; what it returns is the exit code, None meaning that of the session.
+    The function gets a ``Session`` first; what it returns is the exit code, None meaning that of the session. A command
+    that only ``reads`` does not make the gallery that a mistyped ``--database`` names.
     """
     settings = [s for group in (*groups, EVERYWHERE) for s in group]
 
@@ -164,7 +167,7 @@ def command(
         def run(**values: Any) -> None:
             out = Output(_format(values.pop("as_json"), values.pop("as_csv")), values.pop("quiet"))
             given = {s.name: values.pop(s.name) for s in offered}
-            raise typer.Exit(_guarded(function, Session(out, given), values))
+            raise typer.Exit(_guarded(function, Session(out, given, create=not reads), values))
 
         parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *(s.parameter() for s in offered)]
         run.__signature__ = inspect.Signature([*parameters, *_OUTPUT])  # type: ignore[attr-defined]  # what Typer reads
@@ -188,6 +191,17 @@ _OUTPUT = tuple(
         ("quiet", "--quiet", "No progress and no notes."),
     )
 )
+
+
+def ask(question: str) -> bool:
+    """The answer of the person at the terminal.
+
+    Raises:
+        SettingError: nobody is there to answer.
+    """
+    if not sys.stdin.isatty():
+        raise SettingError(f"{question} Nobody is there to answer: add --yes")
+    return typer.confirm(question, err=True)
 
 
 def _format(as_json: bool, as_csv: bool) -> Any:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-COLUMNS = ("picture", "box", "confidence", "keypoints", "name", "similarity", "margin", "expected")
+COLUMNS = ("picture", "box", "confidence", "keypoints", "decision", "name", "similarity", "margin", "expected")
 
 
 def register(app: typer.Typer) -> None:

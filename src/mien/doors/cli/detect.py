@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import InputError, SettingError
-from mien.doors.cli.command import DETECTING, Session, command
+from mien.doors.cli.command import DETECTING, Exit, Session, command
 from mien.doors.cli.pictures import drawn_path, find, prepare_folder, readable, shown
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def detect(
     region: Annotated[
         str | None, typer.Option(metavar="X,Y,W,H", help="With --explain: why was nothing found here? Pixels.")
     ] = None,
-) -> None:
+) -> int | None:
     """Find the faces in photographs: boxes, confidence and five landmarks."""
     if region and not explain:
         raise SettingError("--region says where to explain: add --explain")
@@ -67,7 +67,8 @@ def detect(
         _tell(session, data)
     else:
         count = sum(len(entry["faces"]) for entry in data)
-        session.out.table(f"{count} faces in {len(data)} pictures", rows, columns=COLUMNS, data=data)
+        session.out.table(f"{count} faces in {len(data)} pictures", rows, columns=COLUMNS, data=data + session.unread)
+    return None if data else Exit.FAILED
 
 
 def face_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
@@ -179,5 +180,9 @@ def _draw(target: Path, picture: Picture, faces: Faces, trace: Trace | None) -> 
     if trace is not None:
         drawn = draw_trace(picture.pixels, trace)
     else:
-        drawn = draw_faces(picture.pixels, faces.scaled(picture.scale), [f"{score:.2f}" for score in faces.scores])
+        drawn = draw_faces(
+            picture.pixels,
+            faces.scaled(picture.scale),
+            [f"{number}  {score:.2f}" for number, score in zip(faces.numbers, faces.scores, strict=True)],
+        )
     write_image(target, drawn)

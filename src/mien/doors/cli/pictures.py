@@ -63,6 +63,7 @@ def readable(
             ahead = reader.submit(read, paths[i]) if i < len(paths) else None
             if isinstance(picture, MienError):
                 session.fail(f"mien: {picture}")
+                session.unread.append({"picture": shown(path), "error": str(picture), "faces": []})
             elif picture is not None:
                 yield path, picture
 

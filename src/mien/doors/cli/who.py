@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "draw_named", "named_rows", "register"]
 
-COLUMNS = ("picture", "face", "name", "similarity", "margin", "x", "y", "width", "height", "confidence", "why")
-FULL_COLUMNS = (*COLUMNS[:-1], *LANDMARKS, "candidates", "why")
+COLUMNS = ("picture", "face", "decision", "name", "similarity", "margin", "why")
+PLACE = ("x", "y", "width", "height", "confidence", *LANDMARKS)
+FULL_COLUMNS = (*COLUMNS[:-1], "candidates", *PLACE, "why")
+"""Those of --csv and of --top."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "who", DETECTING, NAMING, panel="Pictures")(who)
-    command(app, "verify", DETECTING, NAMING, panel="Pictures")(verify)
+    command(app, "who", DETECTING, NAMING, panel="Pictures", reads=True)(who)
+    command(app, "verify", DETECTING, NAMING, panel="Pictures", reads=True)(verify)
 
 
 def who(
@@ -31,7 +33,7 @@ def who(
     paths: Paths,
     top: Annotated[int | None, typer.Option(min=1, help="How many candidates each answer carries (3).")] = None,
     draw: Draw = None,
-) -> None:
+) -> int | None:
     """Say who is in photographs: a name, ambiguous, or unknown."""
     session.given["top"] = top
     recognizer = session.house.recognizer
@@ -50,7 +52,8 @@ def who(
     columns = COLUMNS if session.out.format == "table" and top is None else FULL_COLUMNS
     named = sum(row["decision"] == "match" for row in rows)
     title = f"{len(rows)} faces in {len(data)} pictures, {named} named"
-    session.out.table(title, rows, columns=columns, data=data)
+    session.out.table(title, rows, columns=columns, data=data + session.unread)
+    return None if data else Exit.FAILED
 
 
 def named_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
@@ -58,7 +61,7 @@ def named_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
     rows = face_rows(name, faces)
     for row, match in zip(rows, faces.matches or (), strict=True):
         row |= {
-            "name": match.name,
+            "name": match.name if match.decision == "match" else "",
             "decision": match.decision,
             "similarity": match.similarity,
             "margin": match.margin,
@@ -73,7 +76,7 @@ def draw_named(target: Path, picture: Picture, faces: Faces) -> None:
     from mien.media.drawing import draw_faces
     from mien.media.images import write_image
 
-    labels = [label(match) for match in faces.matches or ()]
+    labels = [f"{number} {label(match)}" for number, match in zip(faces.numbers, faces.matches or (), strict=True)]
     write_image(target, draw_faces(picture.pixels, faces.scaled(picture.scale), labels))
 
 
