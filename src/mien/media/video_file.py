@@ -210,7 +210,7 @@ class VideoFile:
         import av
 
         for packet in self._packets():
-            with suppress(av.error.InvalidDataError):
+            with suppress(av.error.FFmpegError):
                 yield from (frame for frame in packet.decode() if frame.pts is not None)
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
