@@ -114,6 +114,8 @@ def test_sightings_that_mark_nobody_are_shown_with_the_reason(mien, course):
         "4": "not a living face",
     }
     assert "the clock of door went back" in result.err
+    assert "4 sightings mark nobody in any session" in mien("attendance", "report", "Algebra", *WEEK).err
+    assert len(mien("attendance", "report", "Algebra", *WEEK, "--json").json()["unassigned"]) == 3  # in its hours
 
 
 def test_before_there_is_any_session(mien, home):

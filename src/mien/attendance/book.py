@@ -84,7 +84,7 @@ def keep(records: Records, since: datetime, until: datetime, *, now: datetime) -
         meetings=tuple(met),
         entries=entries,
         questions=tuple(_questions(met, seen, entries)),
-        unassigned=tuple(unassigned([records], since, until)),
+        unassigned=tuple(u for u in unassigned([records], since, until) if _concerns(session, met, u.sighting)),
         made=now,
     )
 
@@ -151,6 +151,12 @@ def _corrected(entry: Entry, correction: Correction | None, meeting: Meeting) ->
     arrived = None if correction.status == "absent" else correction.arrived or entry.arrived
     late_by = None if arrived is None or meeting.due is None else max(timedelta(0), arrived - meeting.due)
     return replace(entry, status=correction.status, arrived=arrived, late_by=late_by, correction=correction, reasons=())
+
+
+def _concerns(session: Session, met: Iterable[Meeting], sighting: Sighting) -> bool:
+    """Whether it was seen in the session's hours by one of its cameras."""
+    watched = not session.cameras or sighting.camera in session.cameras
+    return watched and any(meeting.covers(sighting.at) for meeting in met)
 
 
 def _of_session(session: Session, sightings: Iterable[Sighting]) -> list[Sighting]:

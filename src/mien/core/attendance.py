@@ -366,7 +366,7 @@ class Register:
         meetings: in order of time.
         entries: one per meeting and person expected there, meetings first.
         questions: what waits for an answer.
-        unassigned: sightings that mark nobody.
+        unassigned: sightings of its hours and cameras that mark nobody.
         made: the moment it tells of, aware.
     """
 

@@ -43,6 +43,11 @@ def register(records, now=LONG_AFTER):
     return keep(records, START - timedelta(days=1), START + timedelta(days=1), now=now)
 
 
+def left_over(*books):
+    """Why sightings of two days mark nobody in any of the sessions."""
+    return [u.why for u in unassigned(books, START - timedelta(days=1), START + timedelta(days=1))]
+
+
 def entry(*sightings, now=LONG_AFTER, rules=None, **said):
     """Ada's line."""
     return register(book(*sightings, session=course(rules), **said), now).entries[0]
@@ -114,9 +119,9 @@ def test_a_day_has_check_in_and_check_out():
 
 def test_only_the_sessions_cameras_count():
     """What another camera saw marks nobody and is told."""
-    found = register(book(seen(0, camera="canteen"), session=course(cameras=("door",))))
-    assert found.entries[0].status == "absent"
-    assert [u.why for u in found.unassigned] == ["no session was open"]
+    records = book(seen(0, camera="canteen"), session=course(cameras=("door",)))
+    assert register(records).entries[0].status == "absent"
+    assert left_over(records) == ["no session was open"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +178,14 @@ def test_an_ambiguous_face_of_strangers_to_the_course():
 )
 def test_why_a_sighting_is_unassigned(records, why):
     """Not on the roster, an empty roster, no session open: kept, and said."""
-    assert [u.why for u in register(records).unassigned] == [why]
+    assert left_over(records) == [why]
+
+
+def test_the_register_tells_of_its_own_hours():
+    """What was seen while the session was not open is no remark on it, but is not lost."""
+    records = book(seen(0, "9"), seen(200))
+    assert [u.why for u in register(records).unassigned] == ["not on the roster of Algebra"]
+    assert left_over(records) == ["not on the roster of Algebra", "no session was open"]
 
 
 def test_a_sighting_belongs_to_any_session_that_wants_it():
@@ -181,8 +193,7 @@ def test_a_sighting_belongs_to_any_session_that_wants_it():
     other = Records(
         replace(course(), id="b", name="Painting"), (Place(Person("9", "Cy", START)),), sightings=(seen(0, "9"),)
     )
-    day = timedelta(days=1)
-    assert unassigned([book(seen(0, "9")), other], START - day, START + day) == []
+    assert left_over(book(seen(0, "9")), other) == []
 
 
 def test_nobody_is_absent_before_joining_or_after_leaving():
@@ -199,9 +210,9 @@ def test_nobody_is_absent_before_joining_or_after_leaving():
 def test_a_session_closed_early_takes_nothing_more():
     """After the closing a sighting is unassigned."""
     closed = (Opening("a", START + 30 * MINUTE, "close"),)
-    found = register(book(seen(10), seen(40, "2"), openings=closed))
-    assert [e.status for e in found.entries] == ["present", "absent"]
-    assert [u.why for u in found.unassigned] == ["no session was open"]
+    records = book(seen(10), seen(40, "2"), openings=closed)
+    assert [e.status for e in register(records).entries] == ["present", "absent"]
+    assert left_over(records) == ["no session was open"]
 
 
 def correction(status, **changes):

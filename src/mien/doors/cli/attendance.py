@@ -12,7 +12,7 @@ import typer
 
 from mien.core.errors import InputError, SettingError
 from mien.doors.cli import attendance_sessions
-from mien.doors.cli.attendance_book import Book, no_session, records_of, span
+from mien.doors.cli.attendance_book import Book, left_over, span
 from mien.doors.cli.attendance_sessions import Which
 from mien.doors.cli.attendance_times import read_moment
 from mien.doors.cli.command import DETECTING, NAMING, Session, command
@@ -127,7 +127,7 @@ def report(
     session.out.table(shape.title, shape.rows, columns=shape.columns, data=to_dict(kept))
     if shape.note and session.out.format == "table":
         session.out.note(shape.note)
-    _remark(session, kept)
+    _remark(session, kept, span(since, until, kept.session))
 
 
 def export(
@@ -144,7 +144,7 @@ def export(
     _sink(path, form, replace=replace).write(kept)
     row = {"file": shown(path), "meetings": len(kept.meetings), "people": len(kept.people), "lines": len(kept.entries)}
     session.out.table("exported", [row], columns=tuple(row))
-    _remark(session, kept)
+    _remark(session, kept, span(since, until, kept.session))
 
 
 def sightings(
@@ -154,12 +154,9 @@ def sightings(
     unassigned: Annotated[bool, typer.Option("--unassigned", help="Only those that mark nobody.")] = False,
 ) -> None:
     """What cameras and photographs saw, and why some of it marks nobody."""
-    from mien.attendance.book import unassigned as left_over
-
     log = session.house.gallery.attendance
     first, last = span(since, until, None)
-    books = [records_of(log, course, first, last) for course in log.sessions()] or [no_session(log, first, last)]
-    why = {u.sighting.id: u.why for u in left_over(books, first, last)}
+    why = {u.sighting.id: u.why for u in left_over(log, first, last)}
     names = {person.id: person.name for person in session.house.gallery.people()}
     rows = [
         {
@@ -259,11 +256,14 @@ def _sink(path: Path, form: Form, *, replace: bool) -> Sink:
     raise SettingError(f"{path} is neither .csv nor .xlsx; name a file of one of these kinds")
 
 
-def _remark(session: Session, kept: Register) -> None:
+def _remark(session: Session, kept: Register, between: tuple[datetime, datetime]) -> None:
     """What a teacher should look at."""
     if kept.questions:
         session.out.note(f"{len(kept.questions)} questions wait for an answer: mien attendance questions")
-    if kept.unassigned:
-        session.out.note(f"{len(kept.unassigned)} sightings mark nobody: mien attendance sightings --unassigned")
+    unassigned = left_over(session.house.gallery.attendance, *between)
+    if unassigned:
+        session.out.note(
+            f"{len(unassigned)} sightings mark nobody in any session: mien attendance sightings --unassigned"
+        )
     if not kept.people:
         session.out.note(f"the roster of {kept.session.name} is empty: mien attendance roster import FILE.csv")

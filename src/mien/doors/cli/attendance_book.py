@@ -11,12 +11,12 @@ from mien.doors.cli.command import Session
 
 if TYPE_CHECKING:
     from mien.attendance.book import Records
-    from mien.core.attendance import Entry, Meeting, Register, Status
+    from mien.core.attendance import Entry, Meeting, Register, Status, Unassigned
     from mien.core.attendance import Session as Course
     from mien.core.people import Person
     from mien.core.protocols import AttendanceLog
 
-__all__ = ["Book", "no_session", "records_of", "span"]
+__all__ = ["Book", "left_over", "records_of", "span"]
 
 _USUAL = timedelta(days=30)
 _DAY = timedelta(days=1)
@@ -113,11 +113,13 @@ def records_of(log: AttendanceLog, course: Course, since: datetime, until: datet
     )
 
 
-def no_session(log: AttendanceLog, since: datetime, until: datetime) -> Records:
-    """The book of a session that never meets, for sightings before there is any session."""
+def left_over(log: AttendanceLog, since: datetime, until: datetime) -> list[Unassigned]:
+    """Sightings that mark nobody in any session, and why."""
+    from mien.attendance.book import unassigned
     from mien.core.attendance import Session as Course
 
-    return records_of(log, Course("no session", "ad hoc", "UTC"), since, until)
+    never = Course("no session", "ad hoc", "UTC")  # so that sightings are found before there is any session
+    return unassigned([records_of(log, course, since, until) for course in (never, *log.sessions())], since, until)
 
 
 def span(since: str | None, until: str | None, course: Course | None) -> tuple[datetime, datetime]:
