@@ -60,7 +60,7 @@ def test_a_photograph_of_the_class_marks_who_is_on_it(mien, photo, course):
 
 def test_marks_and_corrections_by_hand(mien, course):
     """Mark once, correct with a reason: the report has the new value, and keeps the old one."""
-    assert mien("attendance", "mark", "Algebra", "Ada", "Đức", "--on", MONDAY, "--at", "08:02").code == 0
+    assert mien("attendance", "mark", "Algebra", "Ada", "Đức", "ada", "--on", MONDAY, "--at", "08:02").code == 0
     twice = mien("attendance", "mark", "Algebra", "Ada", "--on", MONDAY)
     assert twice.code == 1
     assert "Ada is present on 2026-03-02 already; change it with" in twice.err

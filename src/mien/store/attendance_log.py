@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Connection, insert, select
 
 from mien.core.attendance import Answer, Correction, Opening, Place, Session, Sighting
-from mien.core.errors import DuplicateError, InputError, NotFoundError
+from mien.core.errors import DuplicateError, InputError
 from mien.core.people import Person
 from mien.core.protocols import Clock
 from mien.store import attendance_rows as rows
 from mien.store import identities, ledger
 from mien.store.database import Database
 from mien.store.names import clean_name, name_key
-from mien.store.schema import answers, corrections, openings, sessions
+from mien.store.schema import answers, openings, sessions
 
 __all__ = ["SqlAttendanceLog"]
 
@@ -162,19 +162,16 @@ class SqlAttendanceLog:
         with self._database.reading() as connection:
             return [Answer(*row) for row in connection.execute(query)]
 
-    def correct(self, correction: Correction) -> None:
-        """Write a mark made by hand, beside the earlier ones.
+    def correct(self, given: Sequence[Correction]) -> None:
+        """Write marks made by hand, beside the earlier ones: all of them or none.
 
         Raises:
             NotFoundError: no such session or person.
         """
-        row = rows.correction_row(correction)
         with self._database.writing() as connection:
-            rows.read_session(connection, correction.session_id)
-            if identities.person_id_of(connection, correction.person_id) != correction.person_id:
-                raise NotFoundError(f"nobody has the id {correction.person_id} any more; name the person it leads to")
-            connection.execute(insert(corrections).values(row))
-            self._note(connection, "correct", correction.person_id)
+            for correction in given:
+                rows.add_correction(connection, correction)
+                self._note(connection, "correct", correction.person_id)
 
     def corrections(self, session_id: str) -> list[Correction]:
         """Marks made by hand, in the order in which they were made."""

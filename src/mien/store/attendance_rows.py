@@ -19,8 +19,8 @@ from mien.store.names import name_key, storable
 from mien.store.schema import answers, corrections, roster, sessions, sighting_candidates, sightings
 
 __all__ = [
+    "add_correction",
     "add_sighting",
-    "correction_row",
     "decision_of",
     "delete_attendance",
     "end_places",
@@ -190,10 +190,17 @@ def decision_of(connection: Connection, sighting_id: str) -> str | None:
 # Corrections
 
 
-def correction_row(correction: Correction) -> dict[str, Any]:
-    """The row of a mark made by hand."""
+def add_correction(connection: Connection, correction: Correction) -> None:
+    """Write a mark made by hand.
+
+    Raises:
+        NotFoundError: its session or person is not there.
+    """
+    read_session(connection, correction.session_id)
+    if identities.person_id_of(connection, correction.person_id) != correction.person_id:
+        raise NotFoundError(f"nobody has the id {correction.person_id} any more; name the person it leads to")
     row = {_COLUMN_OF.get(field.name, field.name): getattr(correction, field.name) for field in fields(Correction)}
-    return {**row, "reason": storable(correction.reason)}
+    connection.execute(insert(corrections).values({**row, "reason": storable(correction.reason)}))
 
 
 def read_corrections(connection: Connection, session_id: str) -> list[Correction]:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time as clock
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -153,8 +154,10 @@ def test_answers_and_corrections_are_kept_beside_the_old_ones(log, ada):
         Correction(session, "2026-03-02", ada, "present", "forgot her glasses", "tester", NOON, arrived=NOON),
         Correction(session, "2026-03-02", ada, "absent", "was her sister", "tester", NOON, None, "present", NOON),
     ]
-    for correction in given:
-        log.correct(correction)
+    log.correct(given)
+    assert log.corrections(session) == given
+    with pytest.raises(NotFoundError):
+        log.correct([given[0], replace(given[0], person_id="nobody")])
     assert log.corrections(session) == given
 
 
@@ -168,7 +171,7 @@ def test_openings_keep_their_order(log):
 
 def test_the_audit_names_nobody(gallery, log, ada):
     """Corrections and answers leave a line with a hashed id and counts."""
-    log.correct(Correction(log.session("Algebra").id, "2026-03-02", ada, "late", "bus", "tester", NOON))
+    log.correct([Correction(log.session("Algebra").id, "2026-03-02", ada, "late", "bus", "tester", NOON)])
     line = gallery.audit(1)[0]
     assert (line.action, line.actor) == ("correct", "tester")
     assert ada not in str(line)
@@ -186,7 +189,7 @@ def fill_attendance(log, ada, bob):
         ]
     )
     log.answer(["answered"], ada)
-    log.correct(Correction(session, "2026-03-02", ada, "late", "bus of Ada Lovelace", "tester", NOON))
+    log.correct([Correction(session, "2026-03-02", ada, "late", "bus of Ada Lovelace", "tester", NOON)])
     return session
 
 

@@ -82,7 +82,7 @@ def mark(
     """Mark people who have no mark yet; a mark that is there is changed with ``correct``."""
     book = Book(session, which)
     meeting, entries = book.entries(on)
-    lines = [book.line(entries, name) for name in who]
+    lines = list(dict(book.line(entries, name) for name in who).items())  # named twice is once
     for person, line in lines:
         if line.attended or line.correction is not None:
             raise InputError(

@@ -70,24 +70,15 @@ class Book:
 
         status, at, reason = said
         arrived = None if at is None else self._arrival(meeting, at)
-        rows = []
-        for person, line in lines:
-            made = Correction(
-                self.course.id,
-                meeting.key,
-                person.id,
-                status,
-                reason,
-                self._log.actor,
-                now(),
-                arrived=arrived,
-                old_status=line.status,
-                old_arrived=line.arrived,
-            )
-            self._log.correct(made)
-            rows.append(
-                {"name": person.name, "meeting": meeting.key, "was": line.status, "is": status, "reason": reason}
-            )
+        by_whom = (reason, self._log.actor, now())
+        self._log.correct(
+            [
+                Correction(self.course.id, meeting.key, p.id, status, *by_whom, arrived, line.status, line.arrived)
+                for p, line in lines
+            ]
+        )
+        shared = {"meeting": meeting.key, "is": status, "reason": reason}
+        rows = [{"name": person.name, "was": line.status, **shared} for person, line in lines]
         self._session.out.table(self.course.name, rows, columns=("name", "meeting", "was", "is", "reason"))
 
     def _arrival(self, meeting: Meeting, text: str) -> datetime:
