@@ -148,7 +148,7 @@ def test_enrolling_takes_a_list_of_pictures_or_arrays(recognizer):
     assert recognizer.enroll("Ada", [photo(RED).pixels])[0].accepted
     with pytest.raises(InputError, match=r"enroll\(name, \[picture\]\)"):
         recognizer.enroll("Eve", photo(GREEN))
-    with pytest.raises(InputError, match="read files with mien.read_image"):
+    with pytest.raises(InputError, match=r"read files with mien\.read_image"):
         recognizer.enroll("Eve", ["a.jpg"])
 
 
