@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.core.errors import SettingError
 from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
-from mien.doors.cli.detect import LANDMARKS, Draw, Paths, face_rows
+from mien.doors.cli.detect import LANDMARKS, Paths, face_rows
 from mien.doors.cli.pictures import drawn_path, find, prepare_folder, readable, shown
+from mien.doors.cli.who_video import are_videos, who_in_videos
 
 if TYPE_CHECKING:
     from mien.core.faces import Faces, Match, Picture
@@ -32,10 +34,20 @@ def who(
     session: Session,
     paths: Paths,
     top: Annotated[int | None, typer.Option(min=1, help="How many candidates each answer carries (3).")] = None,
-    draw: Draw = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option("--draw", metavar="DIR", help="Write annotated pictures into this folder; a video: to FILE.mp4."),
+    ] = None,
+    srt: Annotated[
+        Path | None, typer.Option("--srt", metavar="FILE", help="Write who is seen when as subtitles of the video.")
+    ] = None,
 ) -> int | None:
-    """Say who is in photographs: a name, ambiguous, or unknown."""
+    """Say who is in photographs, or in videos and when: a name, ambiguous, or unknown."""
     session.given["top"] = top
+    if are_videos(paths):
+        return who_in_videos(session, paths, draw=draw, srt=srt)
+    if srt is not None:
+        raise SettingError("--srt writes subtitles: give a video, e.g. mien who clip.mp4 --srt clip.srt")
     recognizer = session.house.recognizer
     pictures = find(session, paths)
     if draw is not None:
