@@ -304,3 +304,15 @@ def test_the_decision_has_a_column_of_its_own(mien, photo):
     mien("enroll", "Ada", photo("a.png"))
     (row,) = csv.DictReader(io.StringIO(mien("who", photo("b.png"), "--csv", "--threshold", 1).out))
     assert (row["decision"], row["name"]) == ("unknown", "")
+
+
+def test_explain_says_something_where_nothing_came_near(mien, photo):
+    """Without a face and without a near miss the best window and the next thing to try are told."""
+    blank = photo("blank.png", change=lambda image: image[330:500, 380:500])
+    words = mien("detect", blank, "--explain").out
+    assert "--min-face" in words
+
+
+def test_the_version_is_told(mien):
+    """Mien --version."""
+    assert mien("--version").out.startswith("mien 0.")

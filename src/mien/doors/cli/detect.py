@@ -126,17 +126,34 @@ def _tell(session: Session, data: list[dict[str, Any]]) -> None:
         session.out.text("  windows let through: " + ", ".join(f"{k} {v}" for k, v in trace["counts"].items()))
         misses = near_misses(trace["candidates"])
         for candidate in misses[:TOLD]:
-            reason = candidate["reason"]
-            x1, y1, x2, y2 = candidate["box_xyxy"]
-            setting = f" ({reason['setting']})" if reason["setting"] else ""
-            place = f"{x1:.0f},{y1:.0f} {x2 - x1:.0f}×{y2 - y1:.0f}"
-            session.out.text(f"  {place}: {candidate['stage']}'s {reason['words']}{setting}")
+            session.out.text(f"  {_in_words(candidate)}")
+        if not misses and not entry["faces"]:
+            session.out.text(f"  {_nothing_near(trace)}")
         if len(misses) > TOLD:
             session.out.text(
                 f"  … and {len(misses) - TOLD} more; every window: --json, --draw DIR; one place: --region"
             )
         if "region" in entry:
             session.out.text(f"  region: {entry['region']['words']}")
+
+
+def _in_words(candidate: dict[str, Any]) -> str:
+    """Where a window was, what it missed and the setting that moves the limit."""
+    reason = candidate["reason"]
+    x1, y1, x2, y2 = candidate["box_xyxy"]
+    setting = f" ({reason['setting']})" if reason["setting"] else ""
+    place = f"{x1:.0f},{y1:.0f} {x2 - x1:.0f}×{y2 - y1:.0f}"
+    return f"{place}: {candidate['stage']}'s {reason['words']}{setting}"
+
+
+def _nothing_near(trace: dict[str, Any]) -> str:
+    """What came nearest to a face where nothing came near."""
+    scored = [c for c in trace["candidates"] if c["reason"] is not None and c["reason"]["measured"] is not None]
+    smaller = f"smaller faces: --min-face {max(4, round((trace['smallest_face'] or 20) / 2))}"
+    if not scored:
+        return f"nothing looks like a face of this size; {smaller}"
+    best = max(scored, key=lambda c: (("pnet", "rnet", "onet").index(c["stage"]), c["reason"]["measured"]))
+    return f"no window came near; the best: {_in_words(best)}; {smaller}"
 
 
 def near_misses(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:

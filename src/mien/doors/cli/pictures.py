@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.core.errors import InputError, MienError, SettingError
+from mien.core.errors import ImageError, InputError, MienError, SettingError
 from mien.doors.cli.command import Session
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def readable(
             picture = ahead.result() if ahead else None
             ahead = reader.submit(read, paths[i]) if i < len(paths) else None
             if isinstance(picture, MienError):
-                session.fail(f"mien: {picture}")
+                named = isinstance(picture, ImageError)  # other errors do not say which picture
+                session.fail(f"mien: {picture}" if named else f"mien: {shown(path)}: {picture}")
                 session.unread.append({"picture": shown(path), "error": str(picture), "faces": []})
             elif picture is not None:
                 yield path, picture
