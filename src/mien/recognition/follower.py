@@ -25,7 +25,8 @@ class FollowOptions:
     """How a stream is followed.
 
     Args:
-        every: the whole picture is searched in every so-manieth frame; and after a cut, and where a face was lost.
+        every: the whole picture is searched in every so-manieth frame; and after a cut, and where a sure face was lost.
+        sure: score from which on a face that is lost is searched for at once; false alarms come and go below it.
         cut: mean difference of two frames, grey levels, from which on the second is another scene.
         tracks: how faces become tracks.
 
@@ -33,13 +34,14 @@ class FollowOptions:
         SettingError: a value outside of its range.
     """
 
-    every: int = 6
+    every: int = 8
+    sure: float = 0.9
     cut: float = 16.0
     tracks: TrackOptions = field(default_factory=TrackOptions)
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise SettingError(f"every is {self.every}: search every frame (1) or every so-manieth (6)")
+            raise SettingError(f"every is {self.every}: search every frame (1) or every so-manieth (8)")
 
 
 class Follower:
@@ -47,8 +49,8 @@ class Follower:
 
     Args:
         recognizer: searches, embeds and identifies.
-        refiner: finds the faces of the last frame again without a search; without one they stay where the last search
-            found them.
+        refiner: finds the faces of the last frame again without a search and keeps their ``track_ids``; without one
+            they stay where the last search found them.
         options: how.
     """
 
@@ -104,14 +106,15 @@ class Follower:
         return last is not None and float(np.abs(glance - last).mean()) < self.options.cut
 
     def _refined(self, picture: Picture) -> Faces | None:
-        """The faces of the last frame in this one, with quality; None if one of them was lost."""
+        """The faces of the last frame in this one, with quality; None if a sure one of them was lost."""
         if any(i not in self._tracker for i in _ids(self._last).tolist()):  # the stream stood still for too long
             return None
         if self._refiner is None or not len(self._last):
             found = self._last
         else:
             found = self._refiner.refine(picture.pixels, self._last)
-        if len(found) < len(self._last):
+        lost = ~np.isin(_ids(self._last), _ids(found))
+        if (self._last.scores[lost] >= self.options.sure).any():
             return None
         return measure(picture, found, limits=self._recognizer.limits)
 

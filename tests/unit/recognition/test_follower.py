@@ -100,6 +100,15 @@ def test_a_lost_face_is_searched_for_at_once(recognizer, detector):
     assert detector.searched == 2
 
 
+def test_a_doubtful_face_that_goes_is_let_go(recognizer, detector):
+    """A loss of what the detector was not sure of is no reason to search."""
+    follower = Follower(recognizer, refiner=detector, options=FollowOptions(every=100, sure=0.95))
+    assert len(follower.follow(frame(0.0, (10, RED), (200, BLUE)))) == 2
+    left = [follower.follow(frame(n / 25, (10, RED))) for n in range(1, 4)]
+    assert [f.track_ids.tolist() for f in left] == [[1]] * 3
+    assert detector.searched == 1
+
+
 def test_unknown_stays_unknown(recognizer, detector):
     """A stranger's track is named nobody, however often it is looked at."""
     follower = Follower(recognizer, refiner=detector)
