@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -61,8 +62,9 @@ def test_a_closed_stdout_is_one_clear_error(monkeypatch, kind):
 @pytest.mark.parametrize("options", [(), ("--json",), ("--csv",)])
 def test_a_reader_that_leaves_early_is_no_error_worth_words(tmp_path, options):
     """``mien people list | true``: silence on stderr, whenever the pipe breaks."""
-    words = [sys.executable, "-m", "mien", "people", "list", "--database", str(tmp_path / "a.db"), *options]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    words = [sys.executable, "-m", "mien", "people", "list", *options]
+    home = os.environ | {"MIEN_DATA_DIR": str(tmp_path)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=home) as run:
         run.stdout.close()
         assert run.stderr.read() == ""
     assert run.returncode == 1
