@@ -95,14 +95,13 @@ class Track:
 
     @property
     def vote(self) -> Vector:
-        """Mean of its looks, weighted by their quality, ``(d,)`` float32 and not of unit length.
+        """Mean of its looks, weighted by their quality and brought to unit length, ``(d,)`` float32.
 
-        Its product with a template is therefore the weighted mean of the looks' cosines with that template: a threshold
-        made for one comparison keeps its promise, since a mean of many does not exceed it more often than one does.
+        Strangers reach a threshold with it as often as with one look; with the best of the looks more than twice as often
+        (docs/decisions/080-tracking.md).
         """
         weights = np.array([look.weight for look in self._looks], np.float32)
-        mean: Vector = weights @ np.stack([look.vector for look in self._looks]) / weights.sum()
-        return mean
+        return unit(weights @ np.stack([look.vector for look in self._looks]))
 
     @property
     def worst(self) -> float:
@@ -117,8 +116,8 @@ class Track:
         del self._looks[keep:]
 
     def likeness(self, vector: Vector) -> float:
-        """Cosine of a unit vector with the direction of the vote."""
-        return float(unit(self.vote) @ vector)
+        """Cosine of a unit vector with the vote."""
+        return float(self.vote @ vector)
 
 
 class Tracker:
