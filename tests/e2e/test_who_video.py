@@ -59,6 +59,18 @@ def test_a_bad_video_is_one_line(mien, home, clip):
     assert mien("who", "sound.mp4").code == 1
 
 
+def test_what_comes_before_the_damage_is_told(mien, home, astronaut):
+    """A video that ends early gives the spans up to there, one line, and exit code 3."""
+    write_video(home / "long.mkv", [astronaut[:256, 96:416]] * 40, [n / 10 for n in range(40)])
+    whole = (home / "long.mkv").read_bytes()
+    (home / "cut.mkv").write_bytes(whole[: len(whole) * 2 // 3])
+    result = mien("who", "cut.mkv", "--json")
+    assert result.code == 3
+    assert "ends early" in result.err
+    (video,) = result.json()
+    assert (video["whole"], len(video["spans"])) == (False, 1)
+
+
 def test_nobody_seen(mien, home):
     """A video without a face: an empty table, and all is well."""
     write_numbered(home / "nobody.mp4", [n / 10 for n in range(10)])

@@ -52,6 +52,10 @@ class Follower:
         refiner: finds the faces of the last frame again without a search and keeps their ``track_ids``; without one
             they stay where the last search found them.
         options: how.
+
+    Attributes:
+        searches: how many frames were searched so far.
+        looks: how many faces were embedded so far.
     """
 
     def __init__(

@@ -8,11 +8,12 @@ import pytest
 from mien.core.errors import SettingError
 from mien.core.faces import Faces, Picture
 from mien.core.geometry import iou
+from mien.core.people import Calibration
 from mien.recognition.follower import Follower, FollowOptions
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions
 from mien.recognition.quality import QualityLimits
 from mien.recognition.recognizer import Recognizer
-from tests.fakes.plugs import FakeEmbedder, FakeGallery, frontal
+from tests.fakes.plugs import SPACE, FakeEmbedder, FakeGallery, frontal
 
 ANY = QualityLimits(size=10, sharpness=0, darkest=0, brightest=1, contrast=0, yaw=90, roll=180)
 RED, GREEN, BLUE = np.array([[250, 100, 100], [100, 250, 100], [100, 100, 250]])
@@ -132,6 +133,18 @@ def test_a_cut_to_somebody_else_in_the_same_place(recognizer, detector):
     other.pixels[:, 80:] = 180
     after = follower.follow(other)
     assert (names(after), after.track_ids.tolist()) == (["Green"], [2])
+
+
+def test_somebody_else_without_a_cut_is_noticed(detector):
+    """In a space that is known, the next look at another person in a track's place begins a track of their own."""
+    known = Calibration(
+        SPACE.id, (0.1, 0.001), (0.3, 0.6), (0.7, 1.0), (0.0, 1.0), 10_000, "made up", "none", "2026-01-01"
+    )
+    recognizer = Recognizer(detector, FakeEmbedder(), CosineIdentifier(known), FakeGallery(PEOPLE), ANY)
+    follower = Follower(recognizer, refiner=detector, options=FollowOptions(every=100))
+    seen = [follower.follow(frame(n / 10, (10, RED if n < 3 else GREEN))) for n in range(6)]
+    assert [f.track_ids.tolist() for f in seen] == [[1]] * 4 + [[2]] * 2  # looked at five times a second
+    assert [names(f) for f in seen][-1] == ["Green"]
 
 
 def test_a_look_that_is_not_usable_is_not_compared(detector):

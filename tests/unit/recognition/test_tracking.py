@@ -81,6 +81,14 @@ def test_place_says_nothing_after_a_cut():
     assert place(tracker, faces(0), 0.2, still=False) == [3]
 
 
+def test_an_unlike_face_does_not_join_a_track_by_its_place():
+    """Overlap does not outweigh a look that says somebody else; between like and unlike it decides."""
+    tracker = Tracker()
+    place(tracker, faces(0), 0.0, vectors={0: ADA})
+    assert place(tracker, faces(0), 0.1, vectors={0: unit(ADA + BOB)}) == [1]
+    assert place(tracker, faces(0), 0.2, vectors={0: unit(BOB - 2 * ADA)}) == [2]
+
+
 def test_somebody_else_in_the_same_place_begins_a_track():
     """A look unlike the track's own does not spoil its vote."""
     tracker = Tracker()
