@@ -73,7 +73,10 @@ class Refiner(Protocol):
     """A detector that can start from boxes instead of searching the whole image."""
 
     def refine(self, image: NDArray[np.uint8], faces: Faces) -> Faces:
-        """Boxes, scores and landmarks found near the given boxes; those that are no face any more are gone."""
+        """Boxes, scores and landmarks found near the given boxes, in their order; those that are no face any more are gone.
+
+        ``track_ids`` stay with their rows; columns that were measured on the former boxes go.
+        """
         ...
 
 
