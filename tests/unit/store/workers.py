@@ -1,6 +1,7 @@
 """What other processes do to a gallery; spawned, so it must be importable."""
 
 import os
+import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -72,6 +73,10 @@ def _now(gallery):
 
 def read_without_rights(path: Path, ready: Connection) -> None:
     """Read and try to write as somebody who may only read; answers what happened."""
+    with tempfile.TemporaryDirectory() as room, open_gallery(Path(room) / "warm.db") as gallery:
+        gallery.add("Ada", [make_template(1)])  # all modules are loaded while they may be read:
+        gallery.rename("Ada", "Bob")  # the checkout may lie where nobody else looks
+        [gallery.templates(person.id) for person in gallery.people()]
     if os.geteuid() == 0:
         os.setuid(65534)  # nobody: root may write everywhere
     with open_gallery(path) as gallery:
