@@ -175,9 +175,9 @@ def page(matching: Record, precision: Record) -> list[str]:
         ),
         table(head, (row(name, f) for name, f in matching.figures.items())),
         (
-            "Where parity mode's landmarks differ, two windows had one and the same crop and so one score, and rounding "
-            "of P-Net's scores decided which came first: the box differs by less than a pixel. Fast mode samples more "
-            "sharply than the averages of facenet-pytorch and shows black beyond the edge; its boxes differ more, and "
+            "Where parity mode's landmarks differ by more, score and crop were the same and the box less than a pixel off "
+            "in the six cases looked at; probably two windows share a crop and rounding of P-Net's scores decides which "
+            "comes first, which is not proven. Fast mode samples more sharply than the averages of facenet-pytorch and shows black beyond the edge; its boxes differ more, and "
             "detect better:"
         ),
         levels,
