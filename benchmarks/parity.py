@@ -177,8 +177,8 @@ def page(matching: Record, precision: Record) -> list[str]:
         (
             "Where parity mode's landmarks differ by more, score and crop were the same and the box less than a pixel off "
             "in the six cases looked at; probably two windows share a crop and rounding of P-Net's scores decides which "
-            "comes first, which is not proven. Fast mode samples more sharply than the averages of facenet-pytorch and shows black beyond the edge; its boxes differ more, and "
-            "detect better:"
+            "comes first, which is not proven. Fast mode samples more sharply than the averages of facenet-pytorch and "
+            "shows black beyond the edge; its boxes differ more, and detect better:"
         ),
         levels,
         f"{precision.protocol['pictures']} pictures of WIDER FACE's validation set, min face 20, official lists, IoU 0.5.",
