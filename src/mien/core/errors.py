@@ -12,6 +12,7 @@ Only faults a caller can act on have a class here; each message names the value,
     ├── WeightsError          weights that are missing, altered or of a shape nobody knows
     ├── ProviderError         an execution provider that was asked for and cannot be had
     ├── SpaceMismatchError    embeddings of two spaces were about to be compared
+    ├── DeliveryError         a place outside does not take what is to be written there; says whether waiting helps
     └── StoreError            the database cannot do what was asked
         ├── StoreBusyError    another process holds it; trying again may help
         ├── StoreReadOnlyError  it cannot be written to
@@ -21,6 +22,7 @@ Only faults a caller can act on have a class here; each message names the value,
 from __future__ import annotations
 
 __all__ = [
+    "DeliveryError",
     "DuplicateError",
     "ImageError",
     "InputError",
@@ -85,6 +87,21 @@ class ProviderError(MienError):
 
 class SpaceMismatchError(MienError):
     """Embeddings of two spaces were about to be compared."""
+
+
+class DeliveryError(MienError):
+    """A place outside does not take what is to be written there.
+
+    Args:
+        message: what it answered and what to do.
+        passing: whether trying again later may help without anybody doing anything (offline, busy, too many requests).
+        wait: seconds it asks to be left alone for; None if it does not say.
+    """
+
+    def __init__(self, message: str, *, passing: bool, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.passing = passing
+        self.wait = wait
 
 
 class StoreError(MienError):

@@ -207,7 +207,7 @@ class Faces:
         scores: ``(n,)`` float32, how sure the detector is, 0 to 1.
         landmarks: ``(n, 5, 2)`` float32 x, y pixels.
         quality: one ``Quality`` per face.
-        liveness: ``(n,)`` float32, probability that the face is live.
+        liveness: ``(n,)`` float32, probability that the face is live; NaN where nothing is known yet.
         track_ids: ``(n,)`` int64.
         embeddings: ``(n, d)`` float32 of unit length; comes with ``space``.
         space: the embedding space of ``embeddings``.
@@ -368,7 +368,8 @@ class Faces:
                 "reasons": [r.words() for r in q.reasons]
             }
         if self.liveness is not None:
-            more["liveness"] = _rounded(self.liveness[i])
+            known = bool(np.isfinite(self.liveness[i]))
+            more["liveness"] = _rounded(self.liveness[i]) if known else None
         if self.track_ids is not None:
             more["track_id"] = int(self.track_ids[i])
         if self.matches is not None:

@@ -5,26 +5,39 @@ Plugs hold no state between calls and may be shared by threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.attendance import Answer, Correction, Opening, Place, Register, Session, Sighting
-from mien.core.faces import Faces, Match
+from mien.core.attendance import (
+    Answer,
+    Correction,
+    Delivered,
+    Finding,
+    Opening,
+    Place,
+    Register,
+    Session,
+    Sighting,
+)
+from mien.core.faces import Faces, Match, Picture
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.reasons import Trace
 
 __all__ = [
     "AttendanceLog",
+    "Channel",
+    "Classifier",
     "Clock",
     "Detector",
     "Embedder",
     "Explainer",
     "Gallery",
     "Identifier",
+    "LivenessCheck",
     "Network",
     "Refiner",
     "Sink",
@@ -116,6 +129,19 @@ class Embedder(Protocol):
 
     def embed_chips(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """``(n, d)`` float32 unit vectors of chips ``(n, size, size, 3)`` uint8 RGB that were cut before."""
+        ...
+
+
+class Classifier(Protocol):
+    """Image and faces in, probabilities out."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What each column means, e.g. ``("live", "spoof")``."""
+        ...
+
+    def classify(self, image: NDArray[np.uint8], faces: Faces) -> NDArray[np.float32]:
+        """``(n, k)`` float32 probabilities, one row per face; ``(0, k)`` without faces."""
         ...
 
 
@@ -226,6 +252,50 @@ class Sink(Protocol):
 
         Raises:
             MienError: it cannot be written; says why and what to do.
+        """
+        ...
+
+
+class Channel(Protocol):
+    """A place outside that is kept up to date entry by entry, and that others may write in too."""
+
+    @property
+    def name(self) -> str:
+        """What a user calls the place."""
+        ...
+
+    def deliver(
+        self, register: Register, put: Mapping[str, str], withdrawn: Collection[str] = ()
+    ) -> Iterator[Delivered]:
+        """Bring the place up to date; yields after each request what it has settled, for the caller to remember.
+
+        What stands there is read first and compared three ways: what we had put, what is found, what the register
+        says. What somebody else changed is left and reported as an ``Edit``. Doing it again after a loss of ``put``
+        changes nothing there: an item that stands there already as wanted counts as put.
+
+        Args:
+            register: what should stand there.
+            put: value by key of what we had put there, as ``Delivered.put`` gave it.
+            withdrawn: ids of people who were removed: whatever of ``put`` belongs to them goes from the place.
+
+        Raises:
+            DeliveryError: the place does not take it; what was yielded before is done.
+        """
+        ...
+
+    def check(self) -> list[Finding]:
+        """Look at everything that delivery needs, in the order in which a user sets it up; stops where nothing more
+        can be told. Writes nothing.
+        """
+        ...
+
+
+class LivenessCheck(Protocol):
+    """Tells living faces from pictures of faces, in one stream; belongs to that stream."""
+
+    def check(self, picture: Picture, faces: Faces) -> Faces:
+        """The faces of the next frame, as ``Follower.follow`` gives them, with ``liveness``, NaN where nothing is known
+        yet; the match of one that is no living face becomes ``spoof`` and keeps its candidates and reasons.
         """
         ...
 
