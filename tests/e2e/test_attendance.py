@@ -74,6 +74,20 @@ def test_marks_and_corrections_by_hand(mien, course):
     assert (ada["old_status"], ada["old_arrived"], ada["reason"]) == ("present", "2026-03-02T08:02:00+01:00", "the bus")
 
 
+def test_excused_is_said_by_hand_and_ahead(mien, course):
+    """Somebody may be excused from a meeting to come; nothing else can be said of one; the totals leave them out."""
+    coming = next(d for d in (datetime.now(UTC).date() + timedelta(days=n) for n in range(2, 10)) if d.weekday() == 0)
+    words = ("mark", "Algebra", "Ada", "--on", coming.isoformat(), "--reason", "at the dentist's")
+    assert "has not met" in mien("attendance", *words).err
+    (row,) = mien("attendance", *words, "--as", "excused", "--json").json()
+    assert (row["was"], row["is"]) == ("expected", "excused")
+    assert mien("attendance", "correct", "Algebra", "Ada", "excused", "--on", MONDAY, "--reason", "ill").code == 0
+    assert marks(mien) == {"Ada": "– excused*", "Đức": "–"}
+    rows = mien("attendance", "report", "Algebra", *WEEK, "--form", "people", "--csv").out.splitlines()
+    assert rows[0].startswith("name,present,late,left,absent,excused,expected,attended,share")
+    assert (rows[1], rows[2]) == ("Ada,0,0,0,0,1,0,0,", "Đức,0,0,0,1,0,0,0,0.000")
+
+
 def test_twins_are_a_question_until_somebody_answers(mien, course):
     """An ambiguous face marks nobody; the question names both; the answer marks one."""
     write_down(

@@ -146,11 +146,16 @@ def _enter_all(records: Records, meeting: Meeting, seen: Sequence[Sighting], now
 
 
 def _corrected(entry: Entry, correction: Correction | None, meeting: Meeting) -> Entry:
-    if correction is None:
+    if correction is None or (entry.attended and _excused_ahead(correction, meeting)):
         return entry
-    arrived = None if correction.status == "absent" else correction.arrived or entry.arrived
+    arrived = None if correction.status in {"absent", "excused"} else correction.arrived or entry.arrived
     late_by = None if arrived is None or meeting.due is None else max(timedelta(0), arrived - meeting.due)
     return replace(entry, status=correction.status, arrived=arrived, late_by=late_by, correction=correction, reasons=())
+
+
+def _excused_ahead(correction: Correction, meeting: Meeting) -> bool:
+    """Whether it was said before anybody could know that the person comes after all."""
+    return correction.status == "excused" and correction.at < meeting.opens
 
 
 def _concerns(session: Session, met: Iterable[Meeting], sighting: Sighting) -> bool:

@@ -22,6 +22,7 @@ MARKS: dict[Status, str] = {
     "late": "✓ late",
     "left": "✓ left",
     "absent": "–",
+    "excused": "– excused",
     "expected": "…",
 }
 BY_HAND = "*"
@@ -155,9 +156,12 @@ _COUNTED: tuple[Status, ...] = get_args(Status)
 
 
 def _counts(entries: list[Entry]) -> dict[str, Any]:
-    """How many of each status, how many attended, and their share of those that are decided (None without any)."""
+    """How many of each status, how many attended, and their share of those that were due (None without any).
+
+    Neither somebody excused nor somebody who may still come speaks for or against attendance.
+    """
     counts = Counter(entry.status for entry in entries)
-    decided = len(entries) - counts["expected"]
+    decided = len(entries) - counts["expected"] - counts["excused"]
     attended = sum(entry.attended for entry in entries)
     share = round(attended / decided, 3) if decided else None
     return {**{status: counts[status] for status in _COUNTED}, "attended": attended, "share": share}

@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 Kind = Literal["course", "day", "ad hoc"]
-Status = Literal["present", "late", "left", "absent", "expected"]
-"""``expected``: not seen yet, and the meeting is not over."""
+Status = Literal["present", "late", "left", "absent", "excused", "expected"]
+"""``expected``: not seen yet, and the meeting is not over. ``excused`` is only ever said by hand, and is not absent."""
 
 _DAYS_OF_WEEK = 7
 
@@ -259,6 +259,8 @@ class Answer:
 class Correction:
     """A mark made or changed by hand; it stands whatever sightings say, and the latest one counts.
 
+    Somebody excused before the meeting began may come after all: then sightings count.
+
     Args:
         session_id: which session.
         meeting: key of the meeting.
@@ -287,7 +289,7 @@ class Correction:
         if not self.reason.strip():
             raise InputError("a correction needs a reason; give one")
         if self.status not in get_args(Status) or self.status == "expected":
-            raise InputError(f"a mark is present, late, left or absent; got {self.status!r}")
+            raise InputError(f"a mark is present, late, left, absent or excused; got {self.status!r}")
         if self.arrived is not None and self.arrived.utcoffset() is None:
             raise InputError(f"the arrival {self.arrived.isoformat()} has no time zone; give an aware datetime")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Protocol
 
 from sqlalchemy import Connection, insert, select
 
@@ -14,7 +17,6 @@ from mien.core.people import Person
 from mien.core.protocols import Clock
 from mien.store import attendance_rows as rows
 from mien.store import identities, ledger
-from mien.store.database import Database
 from mien.store.names import clean_name, name_key
 from mien.store.schema import answers, openings, sessions
 
@@ -23,16 +25,46 @@ __all__ = ["SqlAttendanceLog"]
 _EVER = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 
 
+class _Transactions(Protocol):
+    """Where transactions come from: the database, or one that is running."""
+
+    def reading(self) -> AbstractContextManager[Connection]: ...
+
+    def writing(self) -> AbstractContextManager[Connection]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The transaction that is running, for whoever asks for one: it is committed by whoever began it."""
+
+    connection: Connection
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return nullcontext(self.connection)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        return nullcontext(self.connection)
+
+
 class SqlAttendanceLog:
     """Implements ``core.protocols.AttendanceLog``; ``SqlGallery.attendance`` gives one. May be shared by threads.
 
     Every method may raise ``StoreError``; those that write ``StoreBusyError`` and ``StoreReadOnlyError`` too.
     """
 
-    def __init__(self, database: Database, *, actor: str, clock: Clock) -> None:
+    def __init__(self, database: _Transactions, *, actor: str, clock: Clock) -> None:
         self._database = database
         self._actor = actor
         self._clock = clock
+
+    @contextmanager
+    def as_one(self) -> Iterator[SqlAttendanceLog]:
+        """The log within one write transaction, for one thread.
+
+        Nobody changes what is read in it before what is written in it is there; an error takes all of it back.
+        """
+        with self._database.writing() as connection:
+            yield SqlAttendanceLog(_Running(connection), actor=self._actor, clock=self._clock)
 
     # Sessions
 

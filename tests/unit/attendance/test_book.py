@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.attendance.book import Records, clock_steps, keep, unassigned
+from mien.attendance.tables import table
 from mien.core.attendance import Answer, Correction, Opening, Place, Rules, Session, Sighting
 from mien.core.errors import InputError
 from mien.core.faces import Contender, Match
@@ -230,6 +231,13 @@ def test_a_correction_stands_and_keeps_the_old_value():
     assert (line.status, line.arrived, line.sightings) == ("absent", None, 1)
 
 
+def test_who_was_excused_ahead_and_comes_is_there():
+    """An excuse from before the meeting counts until the person is seen; one given afterwards stands."""
+    ahead = replace(correction("excused"), at=START - timedelta(days=1))
+    assert (entry(corrections=(ahead,)).status, entry(seen(2), corrections=(ahead,)).status) == ("excused", "present")
+    assert entry(seen(2), corrections=(correction("excused"),)).status == "excused"
+
+
 def test_a_correction_of_another_meeting_is_not_ours():
     """A mark belongs to one meeting of one session."""
     others = (replace(correction("present"), meeting="2026-02-23"), replace(correction("present"), session_id="b"))
@@ -240,7 +248,7 @@ def test_a_correction_of_another_meeting_is_not_ours():
     ("changes", "words"),
     [
         ({"reason": " "}, "needs a reason"),
-        ({"status": "expected"}, "present, late, left or absent"),
+        ({"status": "expected"}, "present, late, left, absent or excused"),
         ({"arrived": datetime(2026, 3, 2)}, "no time zone"),  # noqa: DTZ001 - the fault under test
     ],
 )
@@ -312,3 +320,12 @@ def test_replaying_gives_the_same_register(sightings, chance: random.Random, min
     expected = register(book(*numbered, session=course(rules)), now)
     assert register(book(*again, session=course(rules)), now) == expected
     assert len({e.id for e in expected.entries}) == len(expected.entries) == 2 * len(expected.meetings)
+
+
+def test_excused_is_neither_attended_nor_missed():
+    """The share is of those who were due: one of two present and the other excused is all of them."""
+    excused = replace(correction("excused"), person_id="2")
+    kept = register(book(seen(0), corrections=(excused,)))
+    (row,) = table(kept, "meetings").rows
+    assert (row["present"], row["excused"], row["absent"], row["share"]) == (1, 1, 0, 1.0)
+    assert [r["2026-03-02"] for r in table(kept, "marks").rows] == ["✓", "– excused*"]

@@ -32,8 +32,9 @@ Form = Literal["marks", "times", "people", "meetings", "entries"]
 Shape = Annotated[
     Form, typer.Option("--form", help="Check marks, time stamps, totals per person or per meeting, or every line.")
 ]
-Mark = Literal["present", "late", "left", "absent"]
+Mark = Literal["present", "late", "left", "absent", "excused"]
 Target = Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .xlsx file.")]
+_MARKED = ("name", "meeting", "was", "is", "reason")
 Replace = Annotated[bool, typer.Option("--replace", help="Replace a file that is there.")]
 
 
@@ -80,16 +81,17 @@ def mark(
     reason: Annotated[str, typer.Option(help="Why by hand.")] = "marked by hand",
 ) -> None:
     """Mark people who have no mark yet; a mark that is there is changed with ``correct``."""
-    book = Book(session, which)
-    meeting, entries = book.entries(on)
-    lines = list(dict(book.line(entries, name) for name in who).items())  # named twice is once
-    for person, line in lines:
-        if line.attended or line.correction is not None:
-            raise InputError(
-                f"{person.name} is {line.status} on {meeting.key} already; "
-                f"change it with: mien attendance correct {book.course.name!r} {person.name!r} {status} --reason WHY"
-            )
-    book.write(meeting, lines, (status, at, reason))
+    with Book.to_write(session, which) as book:
+        meeting, entries = book.entries(on, ahead=status == "excused")
+        lines = list(dict(book.line(entries, name) for name in who).items())  # named twice is once
+        for person, line in lines:
+            if line.attended or line.correction is not None:
+                raise InputError(
+                    f"{person.name} is {line.status} on {meeting.key} already; "
+                    f"change it with: mien attendance correct {book.course.name!r} {person.name!r} {status} --reason WHY"
+                )
+        rows = book.write(meeting, lines, (status, at, reason))
+    session.out.table(book.course.name, rows, columns=_MARKED)
 
 
 def correct(
@@ -102,9 +104,10 @@ def correct(
     at: Annotated[str | None, typer.Option("--at", help="When they came, e.g. 08:05.")] = None,
 ) -> None:
     """Change a mark; the old one is kept with who changed it, when and why."""
-    book = Book(session, which)
-    meeting, entries = book.entries(on)
-    book.write(meeting, [book.line(entries, who)], (status, at, reason))
+    with Book.to_write(session, which) as book:
+        meeting, entries = book.entries(on, ahead=status == "excused")
+        rows = book.write(meeting, [book.line(entries, who)], (status, at, reason))
+    session.out.table(book.course.name, rows, columns=_MARKED)
 
 
 def report(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import InputError, SettingError
 from mien.doors.cli.attendance_times import local_moment, now, read_date, read_time
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from mien.core.attendance import Session as Course
     from mien.core.people import Person
     from mien.core.protocols import AttendanceLog
+    from mien.store.attendance_log import SqlAttendanceLog
 
 __all__ = ["Book", "left_over", "records_of", "span"]
 
@@ -25,10 +28,17 @@ _DAY = timedelta(days=1)
 class Book:
     """One session with everything that is needed to read and to write in its register."""
 
-    def __init__(self, session: Session, which: str) -> None:
+    def __init__(self, session: Session, which: str, log: SqlAttendanceLog | None = None) -> None:
         self._session = session
-        self._log = session.house.gallery.attendance
+        self._log = log or session.house.gallery.attendance
         self.course = self._log.session(which)
+
+    @classmethod
+    @contextmanager
+    def to_write(cls, session: Session, which: str) -> Iterator[Book]:
+        """The book in one write: no line changes between its being read here and its being corrected here."""
+        with session.house.gallery.attendance.as_one() as log:
+            yield cls(session, which, log)
 
     def register(self, since: str | None, until: str | None) -> Register:
         """The register between two dates."""
@@ -37,13 +47,23 @@ class Book:
         first, last = span(since, until, self.course)
         return keep(records_of(self._log, self.course, first, last), first, last, now=now())
 
-    def entries(self, on: str | None) -> tuple[Meeting, dict[str, Entry]]:
-        """The meeting on a date, or the last one there was, and its lines by person."""
-        from mien.attendance.schedule import find_meeting
+    def entries(self, on: str | None, *, ahead: bool = False) -> tuple[Meeting, dict[str, Entry]]:
+        """The meeting on a date, or the last one there was, and its lines by person.
 
-        date = None if on is None else read_date(on[:10], "--on")
-        days = (None, None) if date is None else ((date - _DAY).isoformat(), (date + _DAY).isoformat())
-        kept = self.register(*days)
+        Args:
+            on: the date, or the whole key of the meeting; None for the last one.
+            ahead: whether it may be still to come.
+        """
+        from mien.attendance.book import keep
+        from mien.attendance.schedule import find_meeting, meetings
+
+        day = None if on is None else read_date(on[:10], "--on")
+        first, last = span(*_around(day), self.course)
+        moment = now()
+        if ahead and on is not None:
+            planned = meetings(self.course, self._log.openings(self.course.id), first, last)
+            moment = max(moment, find_meeting(self.course, planned, on).opens)
+        kept = keep(records_of(self._log, self.course, first, last), first, last, now=moment)
         if not kept.meetings:
             raise InputError(
                 f"{self.course.name} has not met {'yet' if on is None else f'on {on}'}; say when with --on"
@@ -64,8 +84,10 @@ class Book:
             )
         return person, entries[person.id]
 
-    def write(self, meeting: Meeting, lines: list[tuple[Person, Entry]], said: tuple[Status, str | None, str]) -> None:
-        """Write a mark for each line and show old and new."""
+    def write(
+        self, meeting: Meeting, lines: list[tuple[Person, Entry]], said: tuple[Status, str | None, str]
+    ) -> list[dict[str, Any]]:
+        """Write a mark for each line; old and new as rows of a table."""
         from mien.core.attendance import Correction
 
         status, at, reason = said
@@ -78,8 +100,7 @@ class Book:
             ]
         )
         shared = {"meeting": meeting.key, "is": status, "reason": reason}
-        rows = [{"name": person.name, "was": line.status, **shared} for person, line in lines]
-        self._session.out.table(self.course.name, rows, columns=("name", "meeting", "was", "is", "reason"))
+        return [{"name": person.name, "was": line.status, **shared} for person, line in lines]
 
     def _arrival(self, meeting: Meeting, text: str) -> datetime:
         """A time of day on the meeting's date, or a whole moment."""
@@ -88,6 +109,11 @@ class Book:
         if "T" in text or " " in text:
             return local_moment(text, self.course, "--at")
         return instant(meeting.date, read_time(text, "--at"), find_zone(self.course.zone))
+
+
+def _around(day: date | None) -> tuple[str | None, str | None]:
+    """From the day before to the day after, as they are typed: a night's meeting reaches into the next date."""
+    return (None, None) if day is None else ((day - _DAY).isoformat(), (day + _DAY).isoformat())
 
 
 def records_of(log: AttendanceLog, course: Course, since: datetime, until: datetime) -> Records:
