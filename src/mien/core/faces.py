@@ -214,7 +214,7 @@ class Faces:
         matches: one ``Match`` per face.
 
     Raises:
-        InputError: a column whose shape does not fit the others, or values that are not finite.
+        InputError: a column whose shape does not fit the others, or values that are not finite (liveness may be NaN).
     """
 
     boxes: NDArray[np.float32]
@@ -388,7 +388,8 @@ def _column(name: str, value: ArrayLike, dtype: Any, tail: tuple[int, ...], n: i
     if not fits:
         shown = tuple("n" if e is None else "d" if e == -1 else e for e in expected)
         raise InputError(f"{name}: expected shape {shown}, got {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    unknown = np.isnan(array) if name == "liveness" else np.zeros(1, bool)  # NaN: not known yet
+    if array.dtype.kind == "f" and not (np.isfinite(array) | unknown).all():
         raise InputError(f"{name}: expected finite numbers, got NaN or infinity")
     return array
 

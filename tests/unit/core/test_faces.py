@@ -184,3 +184,11 @@ def test_faces_are_numbered_from_the_left_whatever_their_order():
     assert faces.numbers.tolist() == [2, 1, 3]
     assert faces.sorted("left").numbers.tolist() == [1, 2, 3]
     assert Faces.empty().numbers.tolist() == []
+
+
+def test_liveness_may_be_unknown():
+    """NaN says that nothing is known about a face yet; in JSON that is null."""
+    faces = Faces(boxes=[[0, 0, 9, 9], [9, 9, 20, 20]], scores=[1, 1], liveness=[np.nan, 1])
+    assert [row["liveness"] for row in faces.to_dicts()] == [None, 1.0]
+    with pytest.raises(InputError, match="finite"):
+        faces.with_columns(liveness=[np.inf, 1])
