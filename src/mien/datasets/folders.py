@@ -63,8 +63,8 @@ def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> Found:
     return Found(tuple(pictures), tuple(problems))
 
 
-def person_folders(root: str | os.PathLike[str]) -> People:
-    """The photographs below ``root``, where each folder is named after the person whose photographs it holds.
+def person_folders(root: str | os.PathLike[str], *, what: str = "person") -> People:
+    """The photographs below ``root``, where each folder is named after the person (or class) whose photographs it holds.
 
     Names are composed (NFC), so that folders written by macOS and Linux are the same person. Folders without a picture,
     pictures outside any folder and what may not be opened are reported.
@@ -74,17 +74,17 @@ def person_folders(root: str | os.PathLike[str]) -> People:
     """
     problems: list[Problem] = []
     photos: dict[str, tuple[Path, ...]] = {}
-    for entry in _entries(_directory(Path(root)), problems):
+    for entry in _entries(_directory(Path(root), what), problems):
         if _is_folder(Path(entry.path)):
             name = unicodedata.normalize("NFC", printable(entry.name))
             photos[name] = photos.get(name, ()) + tuple(_named(Path(entry.path), problems))
         elif _is_picture(entry.name):
             problems.append(
-                Problem(printable(entry.path), "lies in no person's folder; put it into one with their name")
+                Problem(printable(entry.path), f"lies in no {what}'s folder; put it into one with the {what}'s name")
             )
     photos = {name: files for name, files in photos.items() if files}
     if not photos:
-        raise InputError(f"{printable(root)}: expected a folder per person with pictures in it, found none")
+        raise InputError(f"{printable(root)}: expected a folder per {what} with pictures in it, found none")
     return People(photos, tuple(problems))
 
 
@@ -94,9 +94,9 @@ def natural_order(name: str) -> tuple[list[str | int], str]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
 
-def _directory(root: Path) -> Path:
+def _directory(root: Path, what: str) -> Path:
     if not _is_folder(root):
-        raise InputError(f"{printable(root)}: expected a folder with a folder per person")
+        raise InputError(f"{printable(root)}: expected a folder with a folder per {what}")
     return root
 
 

@@ -28,7 +28,15 @@ from mien.core.errors import InputError
 from mien.core.people import EmbeddingSpace
 from mien.media.images import printable, write_whole
 
-__all__ = ["Embeddings", "TrainTest", "read_embeddings", "read_train_test", "write_embeddings", "write_train_test"]
+__all__ = [
+    "Embeddings",
+    "TrainTest",
+    "read_arrays",
+    "read_embeddings",
+    "read_train_test",
+    "write_embeddings",
+    "write_train_test",
+]
 
 Texts = NDArray[np.str_]
 _FOUR = ("trainX", "trainy", "testX", "testy")
@@ -110,7 +118,7 @@ def read_embeddings(path: str | os.PathLike[str]) -> Embeddings:
     Raises:
         InputError: no such file, no npz, other arrays, or pickled objects in it.
     """
-    arrays = _read(path)
+    arrays = read_arrays(path)
     if not {"embeddings", "labels", "files", "split", "space"} <= arrays.keys():
         pack = _four(path, arrays)
         return _joined(pack)
@@ -136,7 +144,7 @@ def read_train_test(path: str | os.PathLike[str]) -> TrainTest:
     Raises:
         InputError: no such file, no npz, other arrays, or pickled objects in it.
     """
-    return _four(path, _read(path))
+    return _four(path, read_arrays(path))
 
 
 def _joined(pack: TrainTest) -> Embeddings:
@@ -165,7 +173,12 @@ def _write(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> 
         raise InputError(f"cannot write {printable(path)}: {(error.strerror or str(error)).lower()}") from error
 
 
-def _read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz by name.
+
+    Raises:
+        InputError: no such file, no npz, or pickled objects in it.
+    """
     try:
         with Path(path).open("rb") as handle:
             file = np.load(handle, allow_pickle=False)
