@@ -10,9 +10,12 @@ from mien.core.errors import SettingError
 from mien.jobs.manifest import MANIFEST, RowFile, read_rows
 from mien.media.images import printable
 
-__all__ = ["FrameManifest", "FrameRow", "videos_of_frames"]
+__all__ = ["FrameManifest", "FrameRow", "times_of_frames", "videos_of_frames"]
 
 _WHAT = "frames"
+
+_BETWEEN_VIDEOS = 10.0
+"""Seconds between the last frame of a video and the first of the next: nobody is followed from one to the other."""
 
 
 class FrameRow(NamedTuple):
@@ -86,14 +89,39 @@ def videos_of_frames(folder: Path) -> dict[str, str]:
     Raises:
         InputError: a manifest of frames with rows that are none.
     """
+    return {row.file: row.video for row in _frame_rows(folder)}
+
+
+def times_of_frames(folder: Path) -> dict[str, float]:
+    """File below ``folder`` -> its time, seconds; several videos one after the other. Empty without a manifest of frames.
+
+    The manifest is that of the folder or, for one person's folder, of the folder above.
+
+    Raises:
+        InputError: a manifest of frames with rows that are none.
+    """
+    below = folder if (folder / MANIFEST).is_file() else folder.parent
+    prefix = "" if below == folder else f"{folder.name}/"
+    rows = [row for row in _frame_rows(below) if row.file.startswith(prefix) and (below / row.file).is_file()]
+    times: dict[str, float] = {}
+    offset, last, video = 0.0, -_BETWEEN_VIDEOS, None
+    for row in sorted(rows, key=lambda row: (row.video, row.time)):
+        if row.video != video:
+            video, offset = row.video, last + _BETWEEN_VIDEOS
+        times[row.file.removeprefix(prefix)] = last = offset + row.time
+    return times
+
+
+def _frame_rows(folder: Path) -> list[FrameRow]:
+    """The rows that have a frame, of a manifest of frames."""
     path = folder / MANIFEST
     if not path.is_file():
-        return {}
+        return []
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         header = next(csv.reader(file), [])
     if tuple(header) != FrameRow._fields:  # another manifest, say of aligned faces
-        return {}
-    return {row.file: row.video for row in read_rows(path, _row, what=_WHAT) if row.file}
+        return []
+    return [row for row in read_rows(path, _row, what=_WHAT) if row.file]
 
 
 def _row(cells: list[str]) -> FrameRow:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,12 +72,15 @@ class CameraOptions:
         timeout: seconds without a frame, or without an answer, after which a network source counts as lost.
         first_wait: seconds before the first attempt to connect again; each further one waits twice as long.
         longest_wait: seconds between attempts at most.
+        retry: whether a lost source is connected again: ``always``; ``once live`` only if it ever gave a frame;
+            ``never``: then the end of its frames is the end and no loss.
         now: the time, aware.
     """
 
     timeout: float = 10.0
     first_wait: float = 1.0
     longest_wait: float = 30.0
+    retry: Literal["always", "once live", "never"] = "always"
     now: Callable[[], datetime] = field(default=_now)
 
 
@@ -105,6 +108,7 @@ class Camera:
         self._frame: tuple[Frame, float] | None = None  # the newest that nobody took, and when it came
         self._state = CameraState("connecting", options.now())
         self._stop = threading.Event()
+        self._over = False  # no further frame will ever come
         self._thread = threading.Thread(target=self._run, name=f"mien-camera-{self.name}", daemon=True)
         self._thread.start()
 
@@ -114,6 +118,21 @@ class Camera:
         with self._news:
             return self._state
 
+    @property
+    def ended(self) -> bool:
+        """Whether no further frame will ever come: it is closed, or lost and not connected again."""
+        with self._news:
+            return self._over and self._frame is None
+
+    @property
+    def time(self) -> float:
+        """Seconds since it was opened, by the clock of ``Picture.time``."""
+        return time.monotonic() - self._started
+
+    def moment(self, time: float) -> datetime:
+        """The wall clock's moment, aware, of a ``Picture.time``, by what the wall clock says now."""
+        return self._options.now() - timedelta(seconds=self.time - time)
+
     def newest(self, timeout: float = 1.0) -> Picture | None:
         """The newest frame that was not given yet; None if none arrives within ``timeout`` seconds.
 
@@ -121,7 +140,7 @@ class Camera:
         never goes backwards.
         """
         with self._news:
-            self._news.wait_for(lambda: self._frame is not None or self._stop.is_set(), timeout)
+            self._news.wait_for(lambda: self._frame is not None or self._over or self._stop.is_set(), timeout)
             taken, self._frame = self._frame, None
         if taken is None:
             return None
@@ -144,17 +163,24 @@ class Camera:
     # the reading thread
 
     def _run(self) -> None:
-        wait = self._options.first_wait
+        wait, ever = self._options.first_wait, False
         while not self._stop.is_set():
             frames, reason = self._read()
+            ever = ever or frames > 0
             if frames:
                 wait = self._options.first_wait
-            self._become("lost", reason)
+            if reason or self._options.retry != "never":
+                self._become("lost", reason or "it sends no more frames")
+            if self._options.retry == "never" or (self._options.retry == "once live" and not ever):
+                break
             self._stop.wait(wait)
             wait = min(2 * wait, self._options.longest_wait)
+        with self._news:
+            self._over = True
+            self._news.notify_all()
 
     def _read(self) -> tuple[int, str]:
-        """Read until the source ends; how many frames came, and why no more."""
+        """Read until the source ends; how many frames came, and why no more: empty if it simply ended."""
         count = 0
         try:
             with self._connect() as frames:
@@ -165,7 +191,7 @@ class Camera:
                     self._offer(frame)
         except ImageError as error:
             return count, str(error)
-        return count, "it sends no more frames"
+        return count, ""
 
     def _offer(self, frame: Frame) -> None:
         with self._news:

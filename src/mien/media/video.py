@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -65,28 +66,37 @@ def open_video(path: str | os.PathLike[str], *, rate: float = 25.0) -> Video:
 
 
 class FrameFolder:
-    """The pictures of a folder, by name in the order of their numbers, as frames at a steady rate.
+    """The pictures of a folder as frames: by name in the order of their numbers at a steady rate, or at given times.
 
     Args:
-        path: the folder; what lies in folders below is not looked at.
-        rate: frames per second.
+        path: the folder; what lies in folders below is not looked at, unless ``times`` names it.
+        rate: frames per second; with ``times`` only the last frame is shown for as long.
+        times: seconds by the path of a file below the folder; None takes every picture at the steady rate.
 
     Raises:
         ImageError: no picture in the folder.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, rate: float = 25.0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, rate: float = 25.0, times: Mapping[str, float] | None = None
+    ) -> None:
         self.name = os.fspath(path)
         self._rate = rate
-        found = (f for f in Path(path).iterdir() if f.suffix.lower() in READABLE_SUFFIXES and f.name[0] != ".")
-        self._files = sorted(found, key=_number_order)
+        folder = Path(path)
+        if times is None:
+            found = (f for f in folder.iterdir() if f.suffix.lower() in READABLE_SUFFIXES and f.name[0] != ".")
+            self._files = sorted(found, key=_number_order)
+            self._times = [i / rate for i in range(len(self._files))]
+        else:
+            self._files = [folder / name for name in sorted(times, key=lambda name: (times[name], name))]
+            self._times = sorted(times.values())
         if not self._files:
             raise ImageError(f"cannot read {printable(path)}: there are no pictures in this folder")
 
     @property
     def duration(self) -> float:
         """Seconds from the first frame to the end of the last."""
-        return len(self._files) / self._rate
+        return self._times[-1] + 1 / self._rate
 
     def frames(self) -> Iterator[Picture]:
         """Every picture in order, with its ``time``.
@@ -102,8 +112,8 @@ class FrameFolder:
         Raises:
             ImageError: a time beyond the last picture, or one that cannot be read.
         """
-        index = max(int(time * self._rate + _ROUNDING), 0)
-        if index >= len(self._files):
+        index = max(bisect_right(self._times, time + _ROUNDING / self._rate) - 1, 0)
+        if time + _ROUNDING / self._rate >= self.duration:
             raise ImageError(
                 f"cannot read {printable(self.name)}: no frame at {time:.3f} s; it is {self.duration:.3f} s long"
             )
@@ -111,7 +121,7 @@ class FrameFolder:
 
     def _frame(self, index: int) -> Picture:
         read = read_image(self._files[index])
-        return Picture(read.pixels, read.scale, read.source, read.sha256, index / self._rate)
+        return Picture(read.pixels, read.scale, read.source, read.sha256, self._times[index])
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mien.core.protocols import Detector, Embedder, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
     from mien.media.images import ReadOptions
+    from mien.media.sources import Source, SourceOptions
     from mien.recognition.enrolment import EnrolOptions
     from mien.recognition.follower import Follower
     from mien.recognition.identification import CosineIdentifier
@@ -88,6 +90,20 @@ class House:
             min_face=None if s.full_size else s.min_face,
             detector_min=max(20.0, chip or 0.0),
         )
+
+    def source(self, what: str, options: SourceOptions | None = None) -> Source:
+        """What can be watched: a webcam's number, an address, a video, a folder of frames (with the times of its manifest).
+
+        Raises:
+            SettingError, ImageError, MissingExtraError: see ``open_source``.
+        """
+        from mien.jobs.frame_manifest import times_of_frames
+        from mien.media.sources import SourceOptions, open_source
+
+        options = replace(options or SourceOptions(), max_megapixels=self.settings.max_megapixels)
+        if "://" not in what and Path(what).is_dir():
+            options = replace(options, times=times_of_frames(Path(what).resolve()) or None)
+        return open_source(what, options)
 
     # weights
 

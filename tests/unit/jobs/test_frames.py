@@ -10,7 +10,7 @@ import pytest
 from mien.core.errors import ImageError, InputError, SettingError
 from mien.core.faces import Faces
 from mien.jobs.folders import AlignOptions, align_folder
-from mien.jobs.frame_manifest import FrameManifest, FrameRow, videos_of_frames
+from mien.jobs.frame_manifest import FrameManifest, FrameRow, times_of_frames, videos_of_frames
 from mien.jobs.frames import FrameOptions, UsableFace, take_frames
 from mien.jobs.manifest import MANIFEST
 from mien.jobs.running import Done, Failed, Skipped
@@ -259,3 +259,17 @@ def test_a_manifest_of_something_else(tmp_path):
     (tmp_path / MANIFEST).write_text(",".join(FrameRow._fields) + "\na,b\n")
     with pytest.raises(InputError, match="is no manifest of frames"):
         videos_of_frames(tmp_path)
+
+
+def test_times_of_frames_for_whoever_watches_them(tmp_path):
+    """A person's folder is watched by the times of the manifest above it, one video after the other."""
+    (tmp_path / "Ada").mkdir()
+    with FrameManifest(tmp_path, "by hand") as manifest:
+        for file, video, time in (("b.png", "b.mp4", 1.0), ("a2.png", "a.mp4", 2.0), ("a1.png", "a.mp4", 0.5)):
+            (tmp_path / "Ada" / file).touch()
+            manifest.add(FrameRow(f"Ada/{file}", "Ada", video, time, time, "by hand"))
+        manifest.add(FrameRow("Ada/gone.png", "Ada", "a.mp4", 0.1, 0.1, "by hand"))
+        manifest.add(FrameRow("", "Ada", "a.mp4", 0.2, 0.2, "by hand"))
+    assert times_of_frames(tmp_path / "Ada") == {"a1.png": 0.5, "a2.png": 2.0, "b.png": 13.0}
+    assert list(times_of_frames(tmp_path)) == ["Ada/a1.png", "Ada/a2.png", "Ada/b.png"]
+    assert times_of_frames(tmp_path.parent) == {}
