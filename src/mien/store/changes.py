@@ -13,6 +13,7 @@ from mien.core.people import Template
 from mien.store import identities, records
 from mien.store.attendance_rows import delete_attendance, merge_attendance
 from mien.store.names import clean_name, name_key
+from mien.store.outbox_rows import delete_edits
 from mien.store.schema import calibration_people, calibrations, people, pointers, templates
 
 __all__ = ["delete_person", "delete_template", "enroll", "merge", "rename"]
@@ -58,6 +59,7 @@ def merge(connection: Connection, keep: str, gone: str) -> int:
         update(calibration_people).where(c.person_id == gone, c.space_id.not_in(shared)).values(person_id=keep)
     )
     merge_attendance(connection, keep, gone)
+    delete_edits(connection, gone)  # what they have in places outside is withdrawn there
     connection.execute(delete(people).where(people.c.id == gone))
     connection.execute(insert(pointers).values(former_id=gone, person_id=keep))
     return moved
@@ -82,5 +84,5 @@ def delete_person(connection: Connection, person_id: str) -> dict[str, int]:
         "calibrations": delete(calibrations).where(calibrations.c.space_id.in_(measured_on)),
         "people": delete(people).where(people.c.id == person_id),
     }
-    attended = delete_attendance(connection, person_id)
+    attended = delete_attendance(connection, person_id) | {"edits": delete_edits(connection, person_id)}
     return {**{kind: connection.execute(statement).rowcount for kind, statement in gone.items()}, **attended}

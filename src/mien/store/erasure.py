@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,19 @@ from mien.store import identities, ledger
 from mien.store.byte_search import search
 from mien.store.changes import delete_person
 from mien.store.database import Database, sidecars
-from mien.store.schema import audit, corrections, people, pointers, sessions, sightings, templates
+from mien.store.outbox_rows import withdrawing
+from mien.store.schema import (
+    audit,
+    corrections,
+    deliveries,
+    edits,
+    people,
+    pointers,
+    sessions,
+    sightings,
+    targets,
+    templates,
+)
 from mien.store.upgrades import copies
 
 __all__ = ["Receipt", "compact", "erase"]
@@ -40,8 +52,12 @@ _WINDOW = 32
 _NAMES_KEPT = (
     *(people.c.name, people.c.name_key, templates.c.source, audit.c.actor),
     *(sessions.c.name, sessions.c.name_key, corrections.c.reason, sightings.c.camera),
+    *(targets.c.name, targets.c.name_key, edits.c.put, edits.c.found, edits.c.wanted),
 )
 """Where a name may stand that belongs to others: Ada's Algebra, "was ill, says Ada"."""
+
+_AWAITED = (deliveries.c.person_id, deliveries.c.key, deliveries.c.value)
+"""Where an id, and a name as it stands outside, waits until it was withdrawn there (decision 074)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +67,11 @@ class Receipt:
     Args:
         person_id: the id that is no more; the audit line carries its SHA-256.
         removed: how many rows of each kind, and copies of upgrades that held the person.
+        withdrawing: how many items of theirs still stand in each place outside, by its name; the next delivery takes
+            them away, and until then their id is kept here.
         searched: bytes searched in each file.
         traces: what was found in which file; empty when verified.
-        verified: whether the raw bytes of all files were searched and nothing was found.
+        verified: whether the raw bytes of all files were searched and nothing was found, but for what is awaited.
         notes: what hindered it and what to do.
         out_of_reach: what mien cannot alter.
         time: when the rows were removed, aware.
@@ -61,6 +79,7 @@ class Receipt:
 
     person_id: str
     removed: dict[str, int]
+    withdrawing: dict[str, int]
     searched: dict[str, int]
     traces: tuple[str, ...]
     verified: bool
@@ -93,8 +112,9 @@ def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt
         person_id = identities.person_id_of(connection, who)
         needles = _needles(connection, person_id)
         removed = delete_person(connection, person_id)
+        awaited = withdrawing(connection, ids=[n.content.decode() for n in needles if n.kind == "id"])
         ledger.note(connection, ledger.Line(now, actor, "remove", person_id, removed))
-    notes = [*compact(database), *_short_names(needles), *_kept_names(database, needles)]
+    notes = [*compact(database), *_short_names(needles), *_kept_names(database, needles), *_awaited(awaited)]
     needles = [n for n in needles if n.kind != "name" or len(n.content) >= _SHORTEST_NAME]
     try:
         searched, traces, shredded = _look_for(database, needles)
@@ -104,6 +124,7 @@ def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt
     return Receipt(
         person_id=person_id,
         removed={**removed, "copies": shredded},
+        withdrawing=awaited,
         searched=searched,
         traces=traces,
         verified=bool(searched) and not traces,
@@ -162,6 +183,15 @@ def _kept_names(database: Database, needles: Sequence[_Needle]) -> list[str]:
     return []
 
 
+def _awaited(items: Mapping[str, int]) -> list[str]:
+    if not items:
+        return []
+    places = " and ".join(f"{count} in {name}" for name, count in items.items())
+    return [
+        f"what stands outside ({places}) goes with the next delivery: mien attendance deliver; until then the id stays"
+    ]
+
+
 def _look_for(database: Database, needles: Sequence[_Needle]) -> tuple[dict[str, int], tuple[str, ...], int]:
     """Bytes searched by file, what was found, and how many copies were destroyed because they held it."""
     backups = copies(database.path)
@@ -183,14 +213,14 @@ def _look_for(database: Database, needles: Sequence[_Needle]) -> tuple[dict[str,
 def _still_known(database: Database, needle: _Needle) -> bool:
     """Whether the bytes belong to somebody who stays: another Ada's name, the other face of a photograph."""
     columns = {
-        "name": _NAMES_KEPT,
+        "name": (*_NAMES_KEPT, *_AWAITED),
         "photo": (templates.c.photo_sha256,),
         "vector": (templates.c.vector,),
-        "id": (),
+        "id": _AWAITED,
     }[needle.kind]
     with database.reading() as connection:
         values = (value for column in columns for value in connection.execute(select(column)).scalars())
-        return any(needle.content in (v if isinstance(v, bytes) else v.encode()) for v in values)
+        return any(needle.content in (v if isinstance(v, bytes) else v.encode()) for v in values if v is not None)
 
 
 def _shred(path: Path) -> None:

@@ -18,6 +18,7 @@ from mien.store import changes, identities, ledger, records, transfer
 from mien.store.attendance_log import SqlAttendanceLog
 from mien.store.database import Database, path_of, sidecars
 from mien.store.erasure import Receipt, compact, erase
+from mien.store.outbox import SqlOutbox
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
 from mien.store.schema import audit, people, templates
 from mien.store.upgrades import bring_up_to_date, version_of
@@ -113,6 +114,11 @@ class SqlGallery:
     def attendance(self) -> SqlAttendanceLog:
         """What was seen of these people: the attendance log in the same file; it closes with the gallery."""
         return SqlAttendanceLog(self._database, actor=self._actor, clock=self._clock)
+
+    @property
+    def outbox(self) -> SqlOutbox:
+        """Where registers are delivered to and what stands there, in the same file; it closes with the gallery."""
+        return SqlOutbox(self._database, actor=self._actor, clock=self._clock)
 
     # What is known
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -34,6 +35,8 @@ __all__ = [
     "calibration_people",
     "calibrations",
     "corrections",
+    "deliveries",
+    "edits",
     "metadata",
     "openings",
     "people",
@@ -45,6 +48,7 @@ __all__ = [
     "sighting_candidates",
     "sightings",
     "spaces",
+    "targets",
     "templates",
 ]
 
@@ -239,4 +243,60 @@ corrections = Table(
     Column("reason", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+)
+
+# Delivery: places outside, what stands there through us, and what others changed there
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("name_key", String(800), nullable=False, unique=True),
+    Column("kind", String(40), nullable=False),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=True, index=True),  # null: all
+    Column("options", JSON, nullable=False),  # where a secret lies, never the secret
+    Column("created", UtcDateTime, nullable=False),
+    Column("delivered", UtcDateTime, nullable=True),  # when it was last brought wholly up to date
+    Column("error", Text, nullable=False),  # why it is not; empty if it is
+    Column("passing", Boolean, nullable=False),  # whether waiting helps
+    Column("since", UtcDateTime, nullable=True),  # since when it fails
+    Column("attempts", Integer, nullable=False),  # failed ones in a row
+    Column("next_attempt", UtcDateTime, nullable=True),
+    Column("waiting", Integer, nullable=False),  # entries not delivered when it failed
+    Column("holder", Text, nullable=False),  # who delivers there now; empty for nobody
+    Column("held_until", UtcDateTime, nullable=True),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("target_id", ForeignKey("targets.id", ondelete="CASCADE"), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("key", String(400), primary_key=True),  # the channel's own, with the person's id in it
+    Column("person_id", String(36), nullable=True, index=True),  # no foreign key: outlives its person until withdrawn
+    Column("value", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+edits = Table(
+    "edits",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("target_id", ForeignKey("targets.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("key", String(400), nullable=False),
+    Column("entry_id", String(120), nullable=False),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=True, index=True),
+    Column("place", Text, nullable=False),  # for people: Marks!D7
+    Column("put", Text, nullable=True),
+    Column("found", Text, nullable=False),
+    Column("wanted", Text, nullable=False),
+    Column("mark", String(10), nullable=True),  # the status that ``found`` means
+    Column("seen", UtcDateTime, nullable=False),
+    Column("state", String(10), nullable=False),  # open, adopted, restored, gone
+    Column("settled", UtcDateTime, nullable=True),
+    Column("actor", Text, nullable=False),
 )

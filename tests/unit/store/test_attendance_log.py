@@ -13,13 +13,19 @@ import pytest
 from mien.core.attendance import Correction, Opening, Rules, Session, Sighting
 from mien.core.errors import DuplicateError, InputError, NotFoundError
 from mien.store.gallery import open_gallery
-from mien.store.upgrades import copies, version_of
+from mien.store.schema import metadata
+from mien.store.upgrades import OURS, copies, version_of
 from tests.fakes.gallery import make_template
 from tests.unit.store import workers
 from tests.unit.store.test_processes import integrity
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, 250_000, tzinfo=UTC)
 KILLS = 100
+FIRST_TABLES = {"people", "pointers", "spaces", "templates", "calibrations", "calibration_people"} | {
+    "settings",
+    "revision",
+    "audit",
+}
 LONGEST = 150  # seconds
 
 
@@ -225,12 +231,13 @@ def test_an_older_gallery_gets_the_tables(path, gallery):
     """A file of version 0001 is opened after a copy, keeps its people and takes sightings."""
     gallery.add("Ada", [make_template(1)])
     with gallery._database.writing() as connection:
-        for table in ("answers", "corrections", "sighting_candidates", "sightings", "openings", "roster", "sessions"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
+        for table in reversed(metadata.sorted_tables):
+            if table.name not in FIRST_TABLES:
+                connection.exec_driver_sql(f"DROP TABLE {table.name}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     with open_gallery(path) as opened:
-        assert version_of(opened._database) == "0002"
-        assert [copy.name for copy in copies(path)] == ["gallery.db.before-0002.bak"]
+        assert version_of(opened._database) == OURS.head
+        assert [copy.name for copy in copies(path)] == [f"gallery.db.before-{OURS.head}.bak"]
         assert opened.attendance.append([sighting(opened.person("Ada").id)]) == 1
 
 

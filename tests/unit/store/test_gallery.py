@@ -19,6 +19,7 @@ from mien.core.errors import (
 from mien.core.people import Calibration
 from mien.store import identities, ledger
 from mien.store.gallery import open_gallery
+from mien.store.upgrades import OURS
 from tests.fakes.gallery import OTHER_SPACE, SPACE, make_template
 
 
@@ -231,7 +232,7 @@ def test_info(path, gallery):
     """The doctor sees where, how big, in which mode and how full the gallery is."""
     gallery.add("Ada", [make_template(1), make_template(2, OTHER_SPACE)])
     info = gallery.info()
-    assert (info.path, info.journal_mode, info.schema_version) == (str(path), "wal", "0002")
+    assert (info.path, info.journal_mode, info.schema_version) == (str(path), "wal", OURS.head)
     assert (info.people, info.templates, info.spaces, info.active_space) == (1, 2, 2, SPACE.id)
     assert info.bytes >= path.stat().st_size
     assert info.to_dict()["revision"] == 1

@@ -17,12 +17,12 @@ from mien.store.schema import metadata
 from mien.store.upgrades import OURS, Steps, bring_up_to_date, copies, version_of
 from tests.fakes.gallery import SPACE, make_template
 
-NEXT = """
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "9999"
+down_revision = "{OURS.head}"
 
 
 def upgrade():
@@ -35,8 +35,8 @@ def next_steps(tmp_path) -> Steps:
     """What the next version of mien might bring: a column."""
     folder = tmp_path / "steps"
     shutil.copytree(OURS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0003_next.py").write_text(NEXT)
-    return Steps(folder, "0003")
+    (folder / "versions" / "v9999_next.py").write_text(NEXT)
+    return Steps(folder, "9999")
 
 
 def test_last_step_is_the_one_named():
@@ -66,10 +66,10 @@ def test_older_database_is_upgraded_after_a_copy(path, gallery, next_steps):
     """An older file keeps its people, and a private copy of what it was lies beside it."""
     gallery.add("Ada", [make_template(1)])
     bring_up_to_date(gallery._database, next_steps)
-    assert version_of(gallery._database) == "0003"
+    assert version_of(gallery._database) == "9999"
     assert gallery.person("Ada").templates == 1
     (copy,) = copies(path)
-    assert copy.name == "gallery.db.before-0003.bak"
+    assert copy.name == "gallery.db.before-9999.bak"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     shutil.move(copy, path.with_name("old.db"))
     with open_gallery(path.with_name("old.db")) as old:
@@ -78,7 +78,7 @@ def test_older_database_is_upgraded_after_a_copy(path, gallery, next_steps):
 
 def test_failed_upgrade_changes_nothing(gallery, next_steps):
     """A step that fails leaves the file at the version it had."""
-    with (next_steps.folder / "versions" / "v0003_next.py").open("a") as step:
+    with (next_steps.folder / "versions" / "v9999_next.py").open("a") as step:
         step.write("    op.execute('SELECT nothing FROM nowhere')\n")
     gallery.add("Ada", [make_template(1)])
     with pytest.raises(StoreError):
