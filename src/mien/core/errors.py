@@ -12,6 +12,7 @@ Only faults a caller can act on have a class here; each message names the value,
     ├── WeightsError          weights that are missing, altered or of a shape nobody knows
     ├── ProviderError         an execution provider that was asked for and cannot be had
     ├── SpaceMismatchError    embeddings of two spaces were about to be compared
+    ├── TrainingError         a run that cannot go on; its last checkpoint is intact
     ├── DeliveryError         a place outside does not take what is to be written there; says whether waiting helps
     └── StoreError            the database cannot do what was asked
         ├── StoreBusyError    another process holds it; trying again may help
@@ -36,6 +37,7 @@ __all__ = [
     "StoreError",
     "StoreReadOnlyError",
     "StoreVersionError",
+    "TrainingError",
     "WeightsError",
 ]
 
@@ -87,6 +89,10 @@ class ProviderError(MienError):
 
 class SpaceMismatchError(MienError):
     """Embeddings of two spaces were about to be compared."""
+
+
+class TrainingError(MienError):
+    """A training run that cannot go on; its last checkpoint is intact."""
 
 
 class DeliveryError(MienError):

@@ -1,0 +1,1 @@
+"""Recipes that train networks: each reads top to bottom and ends in ONNX and a record in the models folder."""
