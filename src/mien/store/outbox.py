@@ -170,6 +170,11 @@ class SqlOutbox:
         with self._database.reading() as connection:
             return rows.read_put(connection, target_id, session_id)
 
+    def began(self, session_id: str) -> datetime:
+        """When the first thing was written down about a session, or was seen of somebody on its roster."""
+        with self._database.reading() as connection:
+            return rows.read_beginning(connection, session_id)
+
     def withdrawn(self, target_id: str, session_id: str) -> set[str]:
         """Ids of people who were removed, or merged into others, and of whom something still stands there."""
         with self._database.reading() as connection:

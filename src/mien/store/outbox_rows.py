@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
@@ -17,7 +17,17 @@ from mien.core.attendance import Edit, Target
 from mien.core.errors import NotFoundError
 from mien.store import identities
 from mien.store.names import name_key, storable
-from mien.store.schema import deliveries, edits, people, targets
+from mien.store.schema import (
+    corrections,
+    deliveries,
+    edits,
+    openings,
+    people,
+    roster,
+    sessions,
+    sightings,
+    targets,
+)
 
 __all__ = [
     "HeldEdit",
@@ -28,6 +38,7 @@ __all__ = [
     "nobody",
     "owner",
     "person_of_edit",
+    "read_beginning",
     "read_edits",
     "read_put",
     "read_state",
@@ -171,7 +182,8 @@ def read_state(connection: Connection, target_id: str) -> TargetState:
     row = connection.execute(select(targets).where(targets.c.id == target_id)).first()
     if row is None:
         raise NotFoundError("the target was removed meanwhile")
-    ours, changed = deliveries.c.target_id == target_id, (edits.c.target_id == target_id, edits.c.state == "open")
+    ours = (deliveries.c.target_id == target_id, _stands())
+    changed = (edits.c.target_id == target_id, edits.c.state == "open")
     return TargetState(
         target=_target(row),
         delivered=row.delivered,
@@ -181,12 +193,37 @@ def read_state(connection: Connection, target_id: str) -> TargetState:
         attempts=row.attempts,
         next_attempt=row.next_attempt,
         waiting=row.waiting,
-        items=connection.execute(select(func.count()).select_from(deliveries).where(ours)).scalar_one(),
+        items=connection.execute(select(func.count()).select_from(deliveries).where(*ours)).scalar_one(),
         edits=connection.execute(select(func.count()).select_from(edits).where(*changed)).scalar_one(),
         withdrawing=sum(withdrawing(connection, target_id).values()),
         holder=row.holder,
         held_until=row.held_until,
     )
+
+
+def read_beginning(connection: Connection, session_id: str) -> datetime:
+    """When the first thing was written down about a session, or was seen of somebody on its roster.
+
+    Raises:
+        NotFoundError: the session is not there any more.
+    """
+    expected = select(roster.c.person_id).where(roster.c.session_id == session_id)
+    first = (
+        select(sessions.c.created).where(sessions.c.id == session_id),
+        select(func.min(openings.c.at)).where(openings.c.session_id == session_id),
+        select(func.min(sightings.c.at)).where(sightings.c.person_id.in_(expected)),
+    )
+    found: list[datetime] = [at for query in first if (at := connection.execute(query).scalar()) is not None]
+    marked = select(func.min(corrections.c.meeting)).where(corrections.c.session_id == session_id)
+    if (key := connection.execute(marked).scalar()) is not None:
+        found.append(datetime.fromisoformat(key).astimezone(UTC) if "T" in key else _midnight(key))
+    if not found:
+        raise NotFoundError("the session was removed meanwhile")
+    return min(found)
+
+
+def _midnight(key: str) -> datetime:
+    return datetime.fromisoformat(key).replace(tzinfo=UTC)
 
 
 # What stands there through us
@@ -250,8 +287,14 @@ def withdrawing(
     where = [_is_nobody()] if ids is None else [deliveries.c.person_id.in_(list(ids))]
     if target_id is not None:
         where.append(deliveries.c.target_id == target_id)
+    where.append(_stands())
     query = select(targets.c.name, func.count()).join(deliveries, deliveries.c.target_id == targets.c.id).where(*where)
     return {row[0]: row[1] for row in connection.execute(query.group_by(targets.c.id, targets.c.name))}
+
+
+def _stands() -> Any:
+    """Not what a channel notes for itself under a key that begins with ``~``."""
+    return deliveries.c.key.not_like("~%")
 
 
 def _is_nobody() -> Any:
