@@ -58,16 +58,36 @@ class Output:
 
     def json(self, data: Any) -> None:
         """Print one JSON document, names in their own script where stdout can carry it, else as JSON's escapes."""
-        out = _stdout()
-        document = json.dumps(data, ensure_ascii=False, indent=2)
-        if _writable(document) != document:
-            document = json.dumps(data, indent=2)
-        out.write(document + "\n")
+        _stdout().write(_document(data, indent=2) + "\n")
 
     def text(self, line: str) -> None:
         """Print one line of the result; only where a table would be printed."""
         if self.format == "table":
             _stdout().write(_writable(line) + "\n")
+
+    def line(
+        self, words: str, row: Mapping[str, Any], *, columns: Sequence[str] = (), data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Print one thing as it happens, and hand it over at once: words, a row of CSV, or a document of one line.
+
+        Args:
+            words: for people.
+            row: for CSV, and for JSON if there is no ``data``.
+            columns: which keys are shown in CSV, in order; ``header`` comes before the first.
+            data: the whole story for JSON.
+        """
+        if self.format == "table":
+            self.text(words)
+        elif self.format == "csv":
+            csv.writer(_stdout(), lineterminator="\n").writerow([_writable(_cell(row.get(c))) for c in columns])
+        else:
+            _stdout().write(_document(dict(row if data is None else data)) + "\n")
+        self.flush()
+
+    def header(self, columns: Sequence[str]) -> None:
+        """The names of the columns before lines of CSV."""
+        if self.format == "csv":
+            csv.writer(_stdout(), lineterminator="\n").writerow(columns)
 
     def flush(self) -> None:
         """Hand over what was printed, so that a full disk or a reader that has gone shows now and not at the end."""
@@ -141,6 +161,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return str(value)
+
+
+def _document(data: Any, *, indent: int | None = None) -> str:
+    """JSON with names in their own script where stdout can carry it, else with JSON's escapes."""
+    document = json.dumps(data, ensure_ascii=False, indent=indent)
+    return document if _writable(document) == document else json.dumps(data, indent=indent)
 
 
 def _stdout() -> TextIO:

@@ -1,0 +1,183 @@
+"""``mien watch``: who is in front of a camera, told as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.core.errors import ImageError
+from mien.doors.cli.attendance_times import now
+from mien.doors.cli.command import DETECTING, NAMING, Session, command
+
+if TYPE_CHECKING:
+    from mien.core.protocols import LivenessCheck
+    from mien.jobs.watch import Event, Watched, Watcher
+    from mien.media.sources import Source
+
+__all__ = [
+    "COLUMNS",
+    "Clock",
+    "Fps",
+    "Live",
+    "Look",
+    "Once",
+    "Seconds",
+    "Single",
+    "What",
+    "clock_of",
+    "look",
+    "register",
+    "row",
+    "summary",
+]
+
+Clock = Callable[[float, datetime], str]
+
+COLUMNS = ("at", "time", "event", "name", "similarity", "track", "was", "since", "until", "why")
+
+What = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="A webcam's number (0), rtsp://… or http://…, a video, a folder of frames."),
+]
+Single = Annotated[bool, typer.Option("--single", help="Look at the largest face only.")]
+Seconds = Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="End after so long.", min=0)]
+Live = Annotated[bool, typer.Option("--live", help="Play a file at its own speed, as a camera would.")]
+Fps = Annotated[float, typer.Option("--fps", help="Frames per second of a folder without a manifest.", min=0.001)]
+Once = Annotated[bool, typer.Option("--once", help="End when the camera is lost, instead of connecting again.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a source is looked at.
+
+    Args:
+        single: the largest face only.
+        seconds: end after so long; None goes on.
+        liveness: tells living faces from pictures of faces.
+        shown: gets every look; for whoever draws it.
+        heard: gets every event.
+    """
+
+    heard: Callable[[Event], None]
+    single: bool = False
+    seconds: float | None = None
+    liveness: LivenessCheck | None = None
+    shown: Callable[[Watched], None] | None = None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "watch", DETECTING, NAMING, panel="People", reads=True)(watch)
+
+
+def watch(
+    session: Session,
+    what: What,
+    single: Single = False,
+    seconds: Seconds = None,
+    live: Live = False,
+    fps: Fps = 25.0,
+    once: Once = False,
+    away: Annotated[float, typer.Option(help="Seconds unseen after which somebody has left.", min=0)] = 5.0,
+) -> int | None:
+    """Name the people in front of a camera: a line whenever somebody arrives, leaves or is unknown. Ctrl-C ends it."""
+    from mien.jobs.watch import Watcher, WatcherOptions
+    from mien.media.sources import SourceOptions
+
+    session.out.header(COLUMNS)
+    with session.house.source(what, SourceOptions(live=live, rate=fps, once=once)) as source:
+        watcher = Watcher(WatcherOptions(away=away))
+        clock = clock_of(source)
+
+        def heard(event: Event) -> None:
+            session.out.line(
+                f"{clock(event.time, event.at)}  {event.words()}", row(event), columns=COLUMNS, data=event.to_dict()
+            )
+
+        ended = look(session, source, watcher, Look(heard, single=single, seconds=seconds))
+        summary(session, watcher, ended, clock)
+    return None
+
+
+def look(session: Session, source: Source, watcher: Watcher, how: Look) -> Event:
+    """Watch a source until it ends, Ctrl-C or the time given; the event of its end, which nobody has heard yet.
+
+    Raises:
+        ImageError: the source never gave a picture and never will.
+    """
+    from mien.jobs.watch import Event
+    from mien.jobs.watch import watch as watched_of
+
+    if source.state.name == "connecting":
+        session.out.note(f"connecting to {source.name}; Ctrl-C ends the watch")
+    if not session.house.gallery.people():
+        session.out.note("nobody is enrolled yet, so everybody is unknown: mien enroll NAME PHOTO")
+    follower = session.house.follower()
+    begin, pictures, reason = source.time, 0, ""
+    for watched in session.each(watched_of(source, follower, watcher, liveness=how.liveness, single=how.single)):
+        pictures += watched.picture is not None
+        for event in watched.events:
+            how.heard(event)
+        if how.shown is not None:
+            how.shown(watched)
+        if how.seconds is not None and source.time - begin >= how.seconds:
+            reason = f"{how.seconds:g} s are over"
+            break
+    if session.interrupted:
+        session.interrupted, reason = False, "stopped by Ctrl-C"
+    return Event("ended", source.time, now(), reason=reason or _end(session, source, pictures))
+
+
+def _end(session: Session, source: Source, pictures: int) -> str:
+    """Why a source has ended of itself."""
+    state = source.state
+    if state.name != "lost":
+        return f"{source.name} is over after {pictures} pictures"
+    if not pictures:
+        raise ImageError(state.reason if source.name in state.reason else f"cannot watch {source.name}: {state.reason}")
+    session.fail(f"mien: {state.reason}")
+    return state.reason
+
+
+def clock_of(source: Source) -> Clock:
+    """How a moment is shown, given its time and its label: by the wall clock for cameras, else as minutes and seconds."""
+    from mien.media.sources import VideoSource
+
+    if isinstance(source, VideoSource):
+        return lambda time, _at: f"{int(time) // 60:02d}:{time % 60:04.1f}"
+    return lambda _time, at: f"{at.astimezone():%H:%M:%S}"
+
+
+def row(event: Event) -> dict[str, Any]:
+    """An event as a row of ``COLUMNS``."""
+    return {
+        "at": event.at.astimezone().isoformat(timespec="milliseconds"),
+        "time": event.time,
+        "event": event.kind,
+        "name": event.name,
+        "similarity": None if event.match is None else event.match.similarity,
+        "track": event.track_id,
+        "was": event.was,
+        "since": None if event.since is None else event.since.astimezone().isoformat(timespec="milliseconds"),
+        "until": None if event.until is None else event.until.astimezone().isoformat(timespec="milliseconds"),
+        "why": event.reason or "; ".join(r.words() for r in (event.match.reasons if event.match else ())),
+    }
+
+
+def summary(session: Session, watcher: Watcher, ended: Event, clock: Clock) -> None:
+    """Who was seen from when to when: a table, or with ``--json`` part of the last line."""
+    if session.out.format == "table":
+        session.out.note(ended.reason)
+        strangers = f", {watcher.strangers} unknown faces" if watcher.strangers else ""
+        people = [
+            {"name": p.name, "from": clock(p.first_time, p.first), "to": clock(p.time, p.last), "stays": p.stays}
+            for p in watcher.people
+        ]
+        session.out.table(f"{len(people)} people seen{strangers}", people, columns=("name", "from", "to", "stays"))
+        return
+    data = {**ended.to_dict(), "people": [p.to_dict() for p in watcher.people], "unknown": watcher.strangers}
+    session.out.line("", row(ended), columns=COLUMNS, data=data)
