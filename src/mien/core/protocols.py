@@ -299,6 +299,10 @@ class LivenessCheck(Protocol):
         """
         ...
 
+    def instruction(self, track_id: int) -> str:
+        """What the person on this track is to do now, e.g. ``"look straight into the camera"``; empty for nothing."""
+        ...
+
 
 class Clock(Protocol):
     """The time, so that tests can give their own."""
