@@ -229,7 +229,8 @@ def test_the_how_to_page_runs(mien, photo, home, monkeypatch):
     (home / "class.csv").write_text("name\nAda\nBob\nCy Smith\nĐức Nguyễn\n", encoding="utf-8")
     photo("duc.jpg")
     photo("classroom.jpg", change=darker)
-    lines = [line for block in re.findall(r"```\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    lines = [line for language, block in blocks if not language for line in block.splitlines()]
     assert len(lines) > 10
     for line in lines:
         if "answer" in line:
@@ -237,5 +238,5 @@ def test_the_how_to_page_runs(mien, photo, home, monkeypatch):
         result = mien(*shlex.split(line, comments=True)[1:])
         assert result.code == 0, f"{line}: {result.err}"
     monkeypatch.chdir(home / "data")
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (block,) = [block for language, block in blocks if language == "python"]
     exec(compile(block, "attendance.md", "exec"), {})

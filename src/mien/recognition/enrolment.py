@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from mien.core.vectors import similarities
 from mien.recognition.identification import CosineIdentifier
 from mien.recognition.quality import QualityLimits, measure
 
-__all__ = ["EnrolOptions", "Enroller", "Enrolment"]
+__all__ = ["EnrolOptions", "Enroller", "Enrolment", "choose_face"]
 
 
 BACKGROUND = 2.0
@@ -52,7 +52,7 @@ class Enrolment:
         accepted: whether it is in the gallery now.
         reasons: why it was refused; empty if accepted.
         faces: the faces found, from left to right, in pixels of the original, with quality.
-        template: what went in; None if refused.
+        template: what went in, or may go in; None if refused.
         person: who it belongs to; None if refused.
         warning: accepted, but worth a look; empty otherwise.
     """
@@ -110,7 +110,40 @@ class Enroller:
         options = options or EnrolOptions()
         return [self._enroll_one(name, picture, options) for picture in pictures]
 
+    def enroll_together(
+        self, name: str, pictures: Iterable[Picture], *, options: EnrolOptions | None = None
+    ) -> list[Enrolment]:
+        """One outcome per picture, in order, as ``enroll``; but all of them go in, in one transaction, or none.
+
+        Raises:
+            InputError: a name that cannot be one.
+            StoreError: the gallery cannot be written to; nothing went in.
+        """
+        options = options or EnrolOptions()
+        judged = [self._judge(name, picture, options) for picture in pictures]
+        templates = [outcome.template for outcome in judged if outcome.template is not None]
+        if len(templates) < len(judged):
+            refused = sum(outcome.template is None for outcome in judged)
+            other = Reason("gate", "another picture", text=f"{refused} of {len(judged)} pictures refused: none goes in")
+            return [replace(o, template=None, reasons=o.reasons or (other,)) for o in judged]
+        if not judged:
+            return []
+        person, stored = self._gallery.add(name, templates)
+        return [replace(o, accepted=True, template=t, person=person) for o, t in zip(judged, stored, strict=True)]
+
     def _enroll_one(self, name: str, picture: Picture, options: EnrolOptions) -> Enrolment:
+        judged = self._judge(name, picture, options)
+        if judged.template is None:
+            return judged
+        try:
+            person, (stored,) = self._gallery.add(name, [judged.template])
+        except DuplicateError as error:  # another process has just enrolled it
+            again = Reason("gate", "photo already enrolled", text=str(error))
+            return replace(judged, reasons=(again,), template=None, warning="")
+        return replace(judged, accepted=True, template=stored, person=person)
+
+    def _judge(self, name: str, picture: Picture, options: EnrolOptions) -> Enrolment:
+        """What would become of a photograph: a template that may go in, or why none may."""
         # 1. the same photograph again?
         again = self._already_enrolled(name, picture)
         if again is not None:
@@ -119,7 +152,7 @@ class Enroller:
         faces = self._detector.at_scale(picture.scale).detect(picture.pixels).sorted("left")
         faces = measure(picture, faces, limits=options.limits)
         shown = faces.scaled(1 / picture.scale)
-        index, reason = _choose(shown, options.face)
+        index, reason = choose_face(shown, options.face)
         if reason is not None:
             return Enrolment(picture.source, accepted=False, reasons=(reason,), faces=shown)
         # 3. good enough?
@@ -132,14 +165,8 @@ class Enroller:
         taken, warning = self._collision(name, vector, options)
         if taken is not None:
             return Enrolment(picture.source, accepted=False, reasons=(taken,), faces=shown)
-        # 5. in, whole or not at all
         template = self._template(picture, vector[0], shown[index])
-        try:
-            person, (stored,) = self._gallery.add(name, [template])
-        except DuplicateError as error:  # another process has just enrolled it
-            again = Reason("gate", "photo already enrolled", text=str(error))
-            return Enrolment(picture.source, accepted=False, reasons=(again,), faces=shown)
-        return Enrolment(picture.source, True, faces=shown, template=stored, person=person, warning=warning)
+        return Enrolment(picture.source, accepted=False, faces=shown, template=template, warning=warning)
 
     def _already_enrolled(self, name: str, picture: Picture) -> Reason | None:
         if not picture.sha256:
@@ -220,7 +247,7 @@ def _unlike(
     return Reason("gate", "similarity to the person's photos", cosine, stranger, "--allow-unlike", text=text), ""
 
 
-def _choose(faces: Faces, wanted: int | None) -> tuple[int, Reason | None]:
+def choose_face(faces: Faces, wanted: int | None) -> tuple[int, Reason | None]:
     """Index of the face to learn, or why there is none; ``faces`` from left to right."""
     found = len(faces)
     if not found:

@@ -98,8 +98,12 @@ class Recognizer:
             raise InputError(
                 f"enroll takes a list of pictures, got one {type(pictures).__name__}: enroll(name, [picture])"
             )
-        enroller = Enroller(self.detector, self.embedder, self.identifier, self.gallery)
-        return enroller.enroll(name, [as_picture(p) for p in pictures], options=options)
+        return self.enroller.enroll(name, [as_picture(p) for p in pictures], options=options)
+
+    @property
+    def enroller(self) -> Enroller:
+        """What takes photographs of people into the gallery."""
+        return Enroller(self.detector, self.embedder, self.identifier, self.gallery)
 
     def verify(self, a: AnyPicture, b: AnyPicture) -> Verification:
         """Whether the largest usable face of each picture is the same person's.

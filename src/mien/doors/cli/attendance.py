@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.core.errors import InputError, SettingError
-from mien.doors.cli import attendance_sessions
+from mien.doors.cli import attendance_enrol, attendance_sessions
 from mien.doors.cli.attendance_book import Book, left_over, span
 from mien.doors.cli.attendance_sessions import Which
 from mien.doors.cli.attendance_times import read_moment
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Who was there: sessions, rosters, registers, corrections.")
     app.add_typer(group, name="attendance", rich_help_panel="People")
     attendance_sessions.register(group)
+    attendance_enrol.register(group)
     command(group, "see", DETECTING, NAMING)(see)
     for function in (mark, correct, report, export, sightings, questions, answer):
         command(group, function.__name__)(function)

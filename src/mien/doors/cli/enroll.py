@@ -1,4 +1,4 @@
-"""``mien enroll``: learn people from photographs."""
+"""``mien enroll``: learn people from photographs, or before a camera."""
 
 from __future__ import annotations
 
@@ -10,12 +10,27 @@ import typer
 
 from mien.core.errors import MienError, SettingError
 from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, command
+from mien.doors.cli.enrol_camera import Before, enrol_by_camera
 from mien.doors.cli.pictures import find, readable, shown
 
 if TYPE_CHECKING:
-    from mien.recognition.enrolment import Enrolment
+    from mien.recognition.enrolment import Enrolment, EnrolOptions
 
-__all__ = ["register"]
+__all__ = ["Photos", "Wait", "from_photos", "register"]
+
+Photos = Annotated[list[str] | None, typer.Argument(metavar="PHOTO…", help="Photographs, folders, patterns.")]
+Wait = Annotated[float, typer.Option(min=1, help="Seconds before the camera; then the views there are will do.")]
+Face = Annotated[int | None, typer.Option(help="Which face of a picture with several, 1 = leftmost.")]
+Similar = Annotated[
+    bool, typer.Option("--allow-similar", help="Learn a face that looks like somebody who is known (twins).")
+]
+Unlike = Annotated[bool, typer.Option("--allow-unlike", help="Learn a face that is unlike the person's photos so far.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--camera", metavar="SOURCE", help="Before a camera instead: 0, rtsp://…, a video; it tells what to do."
+    ),
+]
 
 COLUMNS = ("picture", "accepted", "name", "why")
 
@@ -28,31 +43,38 @@ def register(app: typer.Typer) -> None:
 def enroll(
     session: Session,
     name: Annotated[str | None, typer.Argument(help="The person's name, in any script.")] = None,
-    photos: Annotated[
-        list[str] | None, typer.Argument(metavar="PHOTO…", help="Photographs, folders, patterns.")
-    ] = None,
+    photos: Photos = None,
     from_folder: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="A folder with a folder per person instead.")
     ] = None,
-    face: Annotated[int | None, typer.Option(help="Which face of a picture with several, 1 = leftmost.")] = None,
-    allow_similar: Annotated[
-        bool, typer.Option("--allow-similar", help="Learn a face that looks like somebody who is known (twins).")
-    ] = False,
-    allow_unlike: Annotated[
-        bool, typer.Option("--allow-unlike", help="Learn a face that is unlike the person's photos so far.")
-    ] = False,
+    camera: At = None,
+    wait: Wait = 60,
+    face: Face = None,
+    allow_similar: Similar = False,
+    allow_unlike: Unlike = False,
 ) -> int | None:
-    """Learn people from photographs; they are known from the next call on."""
-    work = list(_work(session, name, photos, from_folder))
+    """Learn people from photographs or before a camera; they are known from the next call on."""
     options = session.house.enrol_options(face=face, allow_similar=allow_similar, allow_unlike=allow_unlike)
+    if camera is None:
+        work = list(_work(session, name, photos, from_folder))
+        return None if from_photos(session, work, options) else Exit.FAILED
+    if name is None or photos or from_folder is not None:
+        raise SettingError("expected NAME --camera SOURCE alone, e.g. mien enroll Ada --camera 0")
+    outcomes = enrol_by_camera(session, Before(name, camera, wait, options))
+    return None if all(outcome.accepted for outcome in outcomes) else Exit.FAILED
+
+
+def from_photos(session: Session, work: Sequence[tuple[str, Sequence[Path]]], options: EnrolOptions) -> list[Enrolment]:
+    """Learn names from their photographs and tell what became of each; those that went in."""
     outcomes: list[tuple[str, Enrolment]] = []
+    accepted: list[Enrolment] = []
     try:
         for person, paths in work:
             for _, picture in readable(session, paths, f"enrolling {shown(person)}", chip=160):
                 outcomes += [(person, o) for o in session.house.recognizer.enroll(person, [picture], options=options)]
     finally:  # a full disk or a second Ctrl-C ends the run: what is in the gallery is told all the same
         accepted = _tell(session, outcomes) if outcomes else []
-    return None if accepted else Exit.FAILED
+    return accepted
 
 
 def _tell(session: Session, outcomes: list[tuple[str, Enrolment]]) -> list[Enrolment]:
@@ -80,7 +102,7 @@ def _work(
         yield from _folder_per_person(session, folder)
         return
     if not name or not photos:
-        raise SettingError("expected NAME PHOTO… or --from DIR, e.g. mien enroll Ada ada.jpg")
+        raise SettingError("expected NAME PHOTO…, NAME --camera 0, or --from DIR, e.g. mien enroll Ada ada.jpg")
     yield name, find(session, photos)
 
 
