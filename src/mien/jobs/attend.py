@@ -135,8 +135,9 @@ class SightingWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if not self._stop:
+            self.close(30.0 if kind is None else 2.0)
 
     # the writing thread
 

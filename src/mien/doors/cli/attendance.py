@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace as changed
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mien.core.errors import InputError, SettingError
-from mien.doors.cli import attendance_enrol, attendance_sessions
+from mien.doors.cli import attendance_enrol, attendance_sessions, attendance_watch
 from mien.doors.cli.attendance_book import Book, left_over, span
 from mien.doors.cli.attendance_sessions import Which
 from mien.doors.cli.attendance_times import read_moment
@@ -35,6 +35,8 @@ Shape = Annotated[
 Mark = Literal["present", "late", "left", "absent", "excused"]
 Target = Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .xlsx file.")]
 _MARKED = ("name", "meeting", "was", "is", "reason")
+_CLOCK = timedelta(minutes=1)
+"""Smaller steps of a clock move no mark; and that somebody was last seen is written when it is clear that they left."""
 Replace = Annotated[bool, typer.Option("--replace", help="Replace a file that is there.")]
 
 
@@ -44,6 +46,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="attendance", rich_help_panel="People")
     attendance_sessions.register(group)
     attendance_enrol.register(group)
+    attendance_watch.register(group)
     command(group, "see", DETECTING, NAMING)(see)
     for function in (mark, correct, report, export, sightings, questions, answer):
         command(group, function.__name__)(function)
@@ -241,7 +244,7 @@ def _asked(session: Session, question: str, since: str | None, until: str | None
 def _tell_clock_steps(session: Session, since: datetime, until: datetime) -> None:
     from mien.attendance.book import clock_steps
 
-    for before, after in clock_steps(session.house.gallery.attendance.sightings(since, until)):
+    for before, after in clock_steps(session.house.gallery.attendance.sightings(since, until), _CLOCK):
         session.out.note(
             f"the clock of {before.camera} went back from {before.at.astimezone():%Y-%m-%d %H:%M:%S} "
             f"to {after.at.astimezone():%Y-%m-%d %H:%M:%S}; times are kept as they were given"

@@ -82,7 +82,7 @@ def watch(
     live: Live = False,
     fps: Fps = 25.0,
     once: Once = False,
-    away: Annotated[float, typer.Option(help="Seconds unseen after which somebody has left.", min=0)] = 5.0,
+    away: Annotated[float, typer.Option(help="Seconds unseen after which somebody has left.", min=0, max=3600)] = 5.0,
 ) -> int | None:
     """Name the people in front of a camera: a line whenever somebody arrives, leaves or is unknown. Ctrl-C ends it."""
     from mien.jobs.watch import Watcher, WatcherOptions
