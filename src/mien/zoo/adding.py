@@ -10,7 +10,7 @@ from typing import Any, Literal
 import onnx
 
 from mien.core.errors import DuplicateError, InputError, WeightsError
-from mien.zoo.catalog import Alignment, Catalog, Kind, Preprocessing, Source, WeightRecord, record_to_toml
+from mien.zoo.catalog import Activation, Alignment, Catalog, Kind, Preprocessing, Source, WeightRecord, record_to_toml
 from mien.zoo.convert.facenet import convert_facenet
 from mien.zoo.files import write_atomically
 
@@ -30,6 +30,8 @@ class AddOptions:
         channels: ``"rgb"`` or ``"bgr"``.
         alignment: how chips are cut.
         flip: average a chip and its mirror image.
+        classes: what a classifier tells apart, in the order of its outputs; for one output, the class it means comes last.
+        activation: what makes probabilities of a classifier's outputs.
         licence: shown wherever the weights are listed.
         replace: overwrite weights of the same name.
     """
@@ -42,6 +44,8 @@ class AddOptions:
     channels: Literal["rgb", "bgr"] = "rgb"
     alignment: Alignment = field(default_factory=lambda: Alignment("box", margin=32))
     flip: bool = False
+    classes: tuple[str, ...] = ()
+    activation: Activation = "softmax"
     licence: str = "unknown: brought by the user"
     replace: bool = False
 
@@ -79,6 +83,8 @@ def add(path: Path, models: Path, options: AddOptions | None = None) -> WeightRe
         flip=options.flip,
         preprocessing=Preprocessing(size, options.mean, options.scale, options.channels, layout),
         alignment=options.alignment,
+        classes=options.classes,
+        activation=options.activation if options.kind == "classifier" else "",
         folder=models,
     )
     write_atomically(models / f"{name}.onnx", data)
@@ -132,13 +138,28 @@ def _inspect(data: bytes, path: Path, options: AddOptions) -> tuple[int, Literal
 
 
 def _width(graph: Any, path: Path, options: AddOptions) -> int:
-    """Length of a vector; of interest for embedders only."""
+    """Length of a vector; 0 for what is no embedder. A classifier's outputs must be as many as its classes."""
     shape = _shape(graph.output[0])
+    if options.kind == "classifier":
+        _check_classes(shape, path, options)
     if options.kind != "embedder":
         return 0
     if len(shape) != 2 or not shape[1]:
         raise WeightsError(f"{path.name} should give one vector per picture (n, d), its first output is {shape}")
     return shape[1]
+
+
+def _check_classes(shape: list[int], path: Path, options: AddOptions) -> None:
+    count = len(options.classes)
+    if count < 2 or len(set(options.classes)) < count:
+        raise InputError(
+            f"a classifier needs two different classes or more, got {', '.join(options.classes) or 'none'}"
+        )
+    if len(shape) != 2 or shape[1] not in ({0, 1, 2} if count == 2 else {0, count}):
+        raise WeightsError(
+            f"{path.name} should give {count} numbers per picture, one for each of {', '.join(options.classes)}; its first"
+            f" output is {shape}"
+        )
 
 
 def _shape(value: Any) -> list[int]:

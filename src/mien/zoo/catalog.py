@@ -15,9 +15,10 @@ from typing import Any, Literal
 from mien.core.errors import NotFoundError, WeightsError
 from mien.core.people import Calibration
 
-__all__ = ["Alignment", "Catalog", "Format", "Preprocessing", "Source", "WeightRecord", "record_to_toml"]
+__all__ = ["Activation", "Alignment", "Catalog", "Format", "Preprocessing", "Source", "WeightRecord", "record_to_toml"]
 
 Kind = Literal["detector", "embedder", "classifier"]
+Activation = Literal["softmax", "sigmoid", "none"]
 Format = Literal["mtcnn", "facenet", "dlib", "onnx", "file", "int8", "ensemble"]
 
 SUFFIX = ".toml"
@@ -81,18 +82,23 @@ class Alignment:
     """How a chip is cut from the picture.
 
     Args:
-        kind: ``"box"``: the detector's box and a margin; ``"landmarks"``: five points laid on a template.
+        kind: ``"box"``: the detector's box and a margin; ``"landmarks"``: five points laid on a template; ``"context"``:
+            a square around the box, grown, nothing stretched (``media.crops.crop_context``).
         margin: for boxes: how many of the chip's pixels the margin takes, both sides together; the same number of the
             picture's pixels on every side, whatever the box's shape (``core.geometry.widen``).
         template: for landmarks: ``"dlib-150"`` or ``"arcface-112"``.
+        context: for context: the share by which the box grows; 0.5 shows one and a half times the box.
     """
 
-    kind: Literal["box", "landmarks"] = "box"
+    kind: Literal["box", "landmarks", "context"] = "box"
     margin: int = 0
     template: str = ""
+    context: float = 0.0
 
     def __str__(self) -> str:
-        return f"box+{self.margin}" if self.kind == "box" else self.template
+        if self.kind == "landmarks":
+            return self.template
+        return f"box+{self.margin}" if self.kind == "box" else f"context+{self.context:g}"
 
     def describe(self, size: int) -> str:
         """With the side of the chip, e.g. ``"box+32@160"`` or ``"dlib-150@150"``."""
@@ -120,6 +126,9 @@ class WeightRecord:
         alignment: None for detectors.
         centre: mean unit vector of many people, subtracted from each vector before it is brought to unit length again;
             empty for none. In ``catalog.toml`` the name of the file that holds it.
+        classes: what a classifier tells apart, in the order of its outputs.
+        activation: what makes probabilities of a classifier's outputs: ``"softmax"``, ``"sigmoid"``, or ``"none"`` if they
+            are that already.
         statistics: file with stored measurements that are part of the weight: activation ranges, centres.
         figures: measured or published, by protocol.
         folder: where a user's own files lie; None for ours.
@@ -139,6 +148,8 @@ class WeightRecord:
     preprocessing: Preprocessing | None = None
     alignment: Alignment | None = None
     centre: tuple[float, ...] = ()
+    classes: tuple[str, ...] = ()
+    activation: Activation | Literal[""] = ""
     statistics: str = ""
     figures: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
@@ -217,7 +228,7 @@ def record_to_toml(record: WeightRecord) -> str:
     for key in ("preprocessing", "alignment"):
         value = getattr(record, key)
         if value is not None:
-            inner = {name: getattr(value, name) for name in value.__slots__ if getattr(value, name) != ""}
+            inner = {name: getattr(value, name) for name in value.__slots__ if getattr(value, name) not in {"", 0}}
             lines.append(f"{key} = {_toml(inner)}")
     for source in record.sources:
         lines += ["", "[[sources]]"]
@@ -236,6 +247,8 @@ _PLAIN = (
     "dimensions",
     "flip",
     "centre",
+    "classes",
+    "activation",
     "figures",
 )
 

@@ -5,7 +5,7 @@ import pytest
 
 from mien.core.errors import DuplicateError, InputError, WeightsError
 from mien.zoo.adding import AddOptions, add
-from mien.zoo.catalog import Catalog
+from mien.zoo.catalog import Alignment, Catalog
 from mien.zoo.convert.graph import Graph
 from mien.zoo.weights import ensure
 from tests.unit.zoo.tensorflow_graph import training_graph
@@ -87,3 +87,31 @@ def test_rubbish_is_refused(tmp_path):
     for name, error in (("a.onnx", WeightsError), ("a.h5", InputError), ("absent.onnx", WeightsError)):
         with pytest.raises(error, match="a"):
             add(tmp_path / name, tmp_path / "models")
+
+
+def test_a_classifier_is_taken_in(tmp_path):
+    """With its classes, its activation and how faces are cut for it; the catalog reads the same again."""
+    (tmp_path / "brought.onnx").write_bytes(model(("n", 3, 32, 32), width=2))
+    options = AddOptions(
+        name="mine", kind="classifier", classes=("live", "spoof"), alignment=Alignment("context", context=0.5)
+    )
+    record = add(tmp_path / "brought.onnx", tmp_path, options)
+    assert Catalog(tmp_path).get("mine") == record
+    assert Catalog(tmp_path).names("classifier") == ("mine",)
+    assert (record.classes, record.activation, record.alignment.context) == (("live", "spoof"), "softmax", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("width", "classes", "error"),
+    [
+        (3, ("live", "spoof"), WeightsError),
+        (2, ("live",), InputError),
+        (2, ("a", "a"), InputError),
+        (1, ("a", "b", "c"), WeightsError),
+    ],
+)
+def test_outputs_and_classes_must_fit(tmp_path, width, classes, error):
+    """A classifier that gives another number of outputs than it has classes is refused; one output is two classes."""
+    (tmp_path / "brought.onnx").write_bytes(model(("n", 3, 32, 32), width=width))
+    with pytest.raises(error):
+        add(tmp_path / "brought.onnx", tmp_path, AddOptions(name="mine", kind="classifier", classes=classes))

@@ -118,8 +118,19 @@ def add(
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="FILE.onnx, or a FaceNet frozen graph FILE.pb.")],
     name: Annotated[str, typer.Option(help="What to call it; the file's name if left out.")] = "",
+    kind: Annotated[str, typer.Option(help="embedder, or classifier (with --classes).")] = "embedder",
+    classes: Annotated[
+        str, typer.Option(help="What a classifier tells apart, in the order of its outputs, e.g. live,spoof.")
+    ] = "",
+    activation: Annotated[
+        str, typer.Option(help="What makes probabilities of a classifier's outputs: softmax, sigmoid, none.")
+    ] = "softmax",
     align: Annotated[
-        str, typer.Option(help="How faces are cut: box+32 (box and margin), arcface-112 or dlib-150 (landmarks).")
+        str,
+        typer.Option(
+            help="How faces are cut: box+32 (box and margin in pixels), context+0.5 (a square, the box grown by a half), "
+            "arcface-112 or dlib-150 (landmarks)."
+        ),
     ] = "box+32",
     size: Annotated[int, typer.Option(min=16, help="Side of a face where the file leaves it open, pixels.")] = 160,
     mean: Annotated[float, typer.Option(help="Subtracted from every pixel.")] = 127.5,
@@ -129,7 +140,9 @@ def add(
     licence: Annotated[str, typer.Option(help="Its licence, for the record.")] = "unknown: brought by the user",
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite weights of the same name.")] = False,
 ) -> None:
-    """Bring your own embedder: it becomes an ONNX file and a record in the models folder, used with --embedder NAME."""
+    """Bring your own embedder or classifier: it becomes an ONNX file and a record in the models folder, used by its name:
+    --embedder NAME, --liveness-model NAME.
+    """
     from mien.zoo.adding import AddOptions
     from mien.zoo.adding import add as bring
 
@@ -143,12 +156,15 @@ def add(
         flip=flip,
         licence=licence,
         replace=replace,
+        **_kind(kind, classes, activation),
     )
     models = session.house.places["models"]
     record = bring(file, models, options)
     row = {
         "name": record.name,
-        "dimensions": record.dimensions,
+        "kind": record.kind,
+        "dimensions": record.dimensions or None,
+        "classes": ", ".join(record.classes),
         "faces": align,
         "input": str(record.preprocessing),
         "record": shown(models / f"{record.name}.toml"),
@@ -156,16 +172,30 @@ def add(
     session.out.table("added; its record is a text file to be edited", [row], columns=tuple(row))
 
 
+def _kind(kind: str, classes: str, activation: str) -> dict[str, Any]:
+    """What ``AddOptions`` takes of --kind, --classes and --activation."""
+    if kind not in {"embedder", "classifier"}:
+        raise SettingError(f"--kind is {kind!r}: expected embedder or classifier")
+    if activation not in {"softmax", "sigmoid", "none"}:
+        raise SettingError(f"--activation is {activation!r}: expected softmax, sigmoid or none")
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    if (kind == "classifier") != bool(names):
+        raise SettingError("--kind classifier and --classes come together: give the classes, e.g. --classes live,spoof")
+    return {"kind": kind, "classes": names, "activation": activation}
+
+
 def _alignment(text: str) -> Alignment:
-    """``box+32`` or the name of a landmark template."""
+    """``box+32``, ``context+0.5`` or the name of a landmark template."""
     from mien.embedders.network import TEMPLATES
     from mien.zoo.catalog import Alignment
 
     kind, _, margin = text.partition("+")
     if kind == "box" and (margin.isdecimal() or not margin):
         return Alignment("box", margin=int(margin or 0))
+    if kind == "context" and margin.replace(".", "", 1).isdecimal():
+        return Alignment("context", context=float(margin))
     if text not in TEMPLATES:
-        raise SettingError(f"--align is {text!r}: expected box+PIXELS, {' or '.join(TEMPLATES)}")
+        raise SettingError(f"--align is {text!r}: expected box+PIXELS, context+SHARE, {' or '.join(TEMPLATES)}")
     return Alignment("landmarks", template=text)
 
 

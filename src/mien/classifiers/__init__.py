@@ -1,0 +1,1 @@
+"""FLOOR 2: image and faces in, probabilities out."""
