@@ -21,7 +21,7 @@ __all__ = ["AugmentOptions", "Augmentation", "source_stem", "version_stem"]
 
 Pixels = NDArray[np.uint8]
 
-_VERSION = re.compile(r"^(?P<source>.+)~a\d+$")
+_VERSION = re.compile(r"^(?P<source>.+?)(?:~a\d+)+$")
 _SHARES = ("mirror", "upend", "invert", "blurred")
 _NOT_ONE = ("zoom", "contrast", "shift", "brightness", "noise")
 

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_DISTANCE", "groups", "near_duplicate_pairs", "video_of"]
+__all__ = ["MAX_DISTANCE", "groups", "joined", "near_duplicate_pairs", "video_of"]
 
 MAX_DISTANCE = 8
 """Bits of 64 in which the perceptual hashes of two copies may differ.
@@ -22,7 +22,11 @@ _FRAME = re.compile(r"^(?P<video>.*?)[ _.-]*(?:frame[ _.-]*\d+|@\d+(?:\.\d+)?s)$
 
 
 def groups(
-    hashes: Sequence[int], videos: Sequence[Hashable | None] | None = None, *, max_distance: int = MAX_DISTANCE
+    hashes: Sequence[int],
+    videos: Sequence[Hashable | None] | None = None,
+    *,
+    max_distance: int = MAX_DISTANCE,
+    ties: Iterable[Sequence[Hashable | None]] = (),
 ) -> NDArray[np.intp]:
     """A group number for each picture, ``(n,)``, counted from 0 in order of appearance.
 
@@ -32,8 +36,16 @@ def groups(
     Args:
         hashes: 64-bit perceptual hash of each picture (``media.measures.perceptual_hash``).
         videos: which video each picture is a frame of; None for a photograph.
+        max_distance: bits; -1 leaves the hashes out.
+        ties: more columns like ``videos``: whoever agrees in one of them belongs together.
     """
-    parent = list(range(len(hashes)))
+    named = itertools.chain.from_iterable(_frame_pairs(column) for column in (videos or (), *ties))
+    return joined(len(hashes), itertools.chain(near_duplicate_pairs(hashes, max_distance), named))
+
+
+def joined(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
+    """A group number for each of ``count`` things, ``(count,)``, where chains of pairs make a group."""
+    parent = list(range(count))
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -41,10 +53,10 @@ def groups(
             i = parent[i]
         return i
 
-    for i, j in itertools.chain(near_duplicate_pairs(hashes, max_distance), _frame_pairs(videos or ())):
+    for i, j in pairs:
         parent[root(j)] = root(i)
     number: dict[int, int] = {}
-    return np.array([number.setdefault(root(i), len(number)) for i in range(len(hashes))], np.intp)
+    return np.array([number.setdefault(root(i), len(number)) for i in range(count)], np.intp)
 
 
 def near_duplicate_pairs(hashes: Sequence[int], max_distance: int = MAX_DISTANCE) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import InputError, SettingError
 
-__all__ = ["Side", "Split", "split"]
+__all__ = ["Side", "Split", "sides", "split"]
 
 Side = Literal["train", "test"]
 
@@ -82,6 +82,43 @@ def split(
         _divide({g: sizes[g] for g in shuffled}, side, share)
     sides = tuple(side[g] for g in numbers)
     return Split(sides, _unsplit(people, numbers, sides))
+
+
+def sides(
+    labels: Sequence[str],
+    groups: Sequence[int] | NDArray[np.intp],
+    *,
+    val: float = 0.0,
+    test: float = 0.2,
+    seed: int = 0,
+) -> list[Literal["train", "val", "test"]]:
+    """Three sides: the test side is set apart first, then a validation side is taken from the rest, class by class.
+
+    Args:
+        labels: the class of each picture.
+        groups: as in ``split``; a group is never divided.
+        val: share of each class's pictures to choose an epoch with; 0 makes no such side.
+        test: share of each class's pictures to test with; 0 makes no such side.
+        seed: another one divides otherwise.
+
+    Raises:
+        SettingError: shares that leave nothing to train with.
+        InputError: arguments of different length.
+    """
+    if val < 0 or test < 0 or val + test >= 1:
+        raise SettingError(
+            f"--val {val:g} and --test {test:g} leave nothing to train with; together they must be below 1"
+        )
+    found: list[Literal["train", "val", "test"]] = ["train"] * len(labels)
+    if test:
+        found = list(split(labels, groups, share=1 - test, seed=seed).sides)
+    if val:
+        rest = [row for row, side in enumerate(found) if side == "train"]
+        mine = [int(groups[row]) for row in rest]
+        inner = split([labels[row] for row in rest], mine, share=1 - val / (1 - test), seed=seed + 1)
+        for row in inner.test:
+            found[rest[row]] = "val"
+    return found
 
 
 def _rows_of(people: Sequence[str]) -> dict[str, list[int]]:

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from mien.core.faces import check_image
 
-__all__ = ["Change", "transform"]
+__all__ = ["LIBRARY", "Change", "transform"]
 
 Pixels = NDArray[np.uint8]
+
+LIBRARY = f"opencv {cv2.__version__}"
+"""Whose transforms these are: written down beside what was made with them."""
 
 
 @dataclass(frozen=True, slots=True)
