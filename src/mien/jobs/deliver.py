@@ -171,6 +171,14 @@ class _Run:
     waiting: int = 0
     keys: set[str] = field(default_factory=set)
     errors: list[MienError] = field(default_factory=list)
+    _channel: Channel | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """Of the target, for all of its sessions."""
+        if self._channel is None:
+            self._channel = self.post.channel(self.target)
+        return self._channel
 
     def sessions(self) -> list[Session]:
         """Those whose registers go there."""
@@ -231,7 +239,7 @@ def _deliver_register(run: _Run, register: Register, withdrawn: Collection[str])
         | {p.person.id for p in run.post.log.roster(session.id)}
     )
     edited: set[str] = set()
-    for delivered in run.post.channel(run.target).deliver(register, dict(put), withdrawn):
+    for delivered in run.channel.deliver(register, dict(put), withdrawn):
         outbox.settle(run.lease, session.id, delivered, ids)
         changed = {k for k, value in delivered.put.items() if put.get(k, "") != value and not k.startswith(NOTE)}
         put |= delivered.put
