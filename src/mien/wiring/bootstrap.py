@@ -16,7 +16,7 @@ from mien.wiring.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from mien.core.faces import Picture
-    from mien.core.protocols import Detector, Embedder, Refiner
+    from mien.core.protocols import Classifier, Detector, Embedder, LivenessCheck, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
     from mien.media.images import ReadOptions
     from mien.media.sources import Source, SourceOptions
@@ -168,6 +168,36 @@ class House:
 
         return Follower(self.recognizer, refiner=self.refiner)
 
+    def liveness(self) -> LivenessCheck | None:
+        """What tells living faces from pictures of faces, fresh for one stream; None if the settings ask for nothing.
+
+        Raises:
+            SettingError: a model that nobody has added.
+        """
+        from mien.recognition.challenge import ChallengeOptions
+        from mien.recognition.liveness import ChallengeCheck, PassiveCheck, PassiveOptions
+
+        s = self.settings
+        if s.liveness == "off":
+            return None
+        if s.liveness == "challenge":
+            return ChallengeCheck(ChallengeOptions(turns=s.liveness_turns))
+        if s.liveness_model not in self.catalog.names("classifier"):
+            raise SettingError(
+                f"--liveness passive needs a model, and no classifier is called {s.liveness_model!r}; bring MiniFASNet as "
+                f"ONNX: mien models add FILE.onnx --name {s.liveness_model} --kind classifier --classes live,spoof "
+                "--align context+0.5 --mean 0 --scale 255"
+            )
+        return PassiveCheck(self.classifier(s.liveness_model), PassiveOptions(threshold=s.liveness_threshold))
+
+    def classifier(self, name: str) -> Classifier:
+        """The classifier of this name, from the catalog."""
+        from mien.classifiers.network import ClassifierOptions, NetworkClassifier
+
+        options = ClassifierOptions.from_record(self.catalog.get(name))
+        (file,) = self.weights(name).values()
+        return NetworkClassifier(self.network(file), options)
+
     def _mtcnn(self) -> MtcnnDetector:
         from mien.detectors.mtcnn.detector import open_mtcnn
         from mien.detectors.mtcnn.options import MtcnnOptions
@@ -227,6 +257,60 @@ class House:
         self._open.append(gallery)
         return gallery
 
+    # delivery
+
+    @property
+    def post(self) -> Post:
+        """What a delivery of registers needs, over the gallery."""
+        from mien.jobs.deliver import Post
+
+        return Post(self.gallery.attendance, self.gallery.outbox, self.channel, _SystemClock())
+
+    def channel(self, target: Target) -> Channel:
+        """The channel of a target.
+
+        Raises:
+            SettingError: a kind nobody knows, or options that cannot work.
+        """
+        makers: dict[str, Callable[[Target], Channel]] = {
+            "file": self._file_channel,
+            "webhook": self._webhook,
+            "sheets": self._sheets,
+        }
+        if target.kind not in makers:
+            raise SettingError(f"a sink of the kind {target.kind!r} is unknown; choose one of {', '.join(makers)}")
+        return makers[target.kind](target)
+
+    @staticmethod
+    def _file_channel(target: Target) -> Channel:
+        from mien.attendance.sinks.kept_file import FileChannel
+        from mien.attendance.tables import read_form
+
+        path = target.options.get("path", "")
+        if target.session_id is None and "{session}" not in path:
+            raise SettingError(f"{path} is for all sessions, each with its own file: put {{session}} into its name")
+        return FileChannel(Path(path), read_form(target.options.get("form", "entries")))
+
+    @staticmethod
+    def _webhook(target: Target) -> Channel:
+        from mien.attendance.sinks.webhook import WebhookChannel, WebhookOptions
+
+        given = target.options
+        secret = {"secret_file": given.get("secret_file", ""), "secret_variable": given.get("secret_variable", "")}
+        return WebhookChannel(WebhookOptions(given.get("url", ""), **secret), _SystemClock())
+
+    def _sheets(self, target: Target) -> Channel:
+        from mien.attendance.sinks.google_client import Pacer
+        from mien.attendance.sinks.google_sheets import GoogleSheets
+
+        pacer = self._pacers.setdefault(target.options.get("key_file", ""), Pacer())
+        return GoogleSheets.of(target, pacer)
+
+    @cached_property
+    def _pacers(self) -> dict[str, Any]:
+        """Of each service account, whose quota all of its sheets share, by its key file."""
+        return {}
+
     @cached_property
     def identifier(self) -> CosineIdentifier:
         """Vectors to decisions, as sure as the settings ask."""
@@ -266,6 +350,14 @@ class House:
         from mien.recognition.enrolment import EnrolOptions
 
         return EnrolOptions(face, self.limits, allow_similar, allow_unlike)
+
+
+class _SystemClock:
+    """The time of this machine."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        return datetime.now(UTC)
 
 
 def detector(**settings: Any) -> Detector:

@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     top: Annotated[int, Field(ge=1)] = 3
     once: bool = True
 
+    # telling living faces from pictures of faces
+    liveness: Literal["off", "challenge", "passive"] = "off"
+    liveness_turns: Annotated[int, Field(ge=1, le=8)] = 2
+    liveness_model: str = "minifasnet"
+    liveness_threshold: Share = 0.5
+
     # learning people
     min_size: Annotated[float, Field(ge=0)] = 40
     min_sharpness: Annotated[float, Field(ge=0)] = 30

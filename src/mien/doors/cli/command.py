@@ -22,7 +22,7 @@ from mien.doors.cli.output import Output
 if TYPE_CHECKING:
     from mien.wiring.bootstrap import House
 
-__all__ = ["DETECTING", "GATE", "NAMING", "Exit", "Session", "ask", "command"]
+__all__ = ["DETECTING", "GATE", "LIVENESS", "NAMING", "Exit", "Session", "ask", "command"]
 
 
 Item = TypeVar("Item")
@@ -136,6 +136,12 @@ NAMING = (
     Setting("threshold", float, "A similarity given by hand instead, -1 to 1.", "Naming people"),
     Setting("margin", float, "Least lead over the runner-up; less is ambiguous.", "Naming people"),
     Setting("once", bool, "Name a person at most once per picture.", "Naming people"),
+)
+LIVENESS = (
+    Setting("liveness", str, "off, challenge (turn your head) or passive (a model you brought).", "Living faces"),
+    Setting("liveness_turns", int, "How many turns of the head a challenge asks for.", "Living faces"),
+    Setting("liveness_model", str, "The passive model, as `mien models list` names it.", "Living faces"),
+    Setting("liveness_threshold", float, "Least probability of a living face, 0 to 1.", "Living faces"),
 )
 GATE = (
     Setting("min_size", float, "Least side of a face to learn, pixels.", "The gate"),
