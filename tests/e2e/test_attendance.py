@@ -179,6 +179,54 @@ def test_sessions_and_rosters_are_listed(mien, course):
     assert [(r["name"], r["photos"]) for r in rows] == [("Ada", 0), ("Đức", 0)]
 
 
+def test_an_edit_changes_no_past(mien, course):
+    """A new hour counts from the next meeting on; to change the past, the date is given, the lines are shown and asked for."""
+    write_down(course, lambda ids: Sighting(EIGHT + timedelta(minutes=5), "door", "match", ids["Ada"]))
+    assert marks(mien) == {"Ada": "✓", "Đức": "–"}
+    result = mien("attendance", "session", "edit", "Algebra", "--from", "07:30", "--to", "09:00", "--late-after", "0")
+    assert (result.code, result.err) == (0, "")
+    assert mien("attendance", "session", "list", "--json").json()[0]["when"] == "mon 07:30–09:00"
+    assert marks(mien) == {"Ada": "✓", "Đức": "–"}
+    past = ("session", "edit", "Algebra", "--from", "07:50", "--to", "09:00", "--as-of", MONDAY)
+    refused = mien("attendance", *past)
+    assert (refused.code, "Nobody is there to answer: add --yes" in refused.err) == (2, True)
+    assert f"Ada on {MONDAY}: present → late" in refused.err
+    assert marks(mien) == {"Ada": "✓", "Đức": "–"}
+    assert mien("attendance", *past, "--yes").code == 0
+    assert marks(mien) == {"Ada": "✓ late", "Đức": "–"}
+    before = mien("attendance", "report", "Algebra", "--since", "2026-02-23", "--until", "2026-02-23", "--json").json()
+    assert before["meetings"][0]["due"] == "2026-02-23T08:00:00+01:00"
+
+
+def test_a_session_is_renamed_and_removed(mien, course):
+    """The name changes everywhere; removed, its roster and marks go and are counted, what was seen stays."""
+    write_down(course, lambda ids: Sighting(EIGHT, "door", "match", ids["Ada"], id="1"))
+    assert mien("attendance", "session", "rename", "Algebra", "Geometry").code == 0
+    assert mien("attendance", "report", "Algebra").code == 1
+    mien("attendance", "mark", "Geometry", "Đức", "--on", MONDAY)
+    assert mien("attendance", "session", "remove", "Geometry").code == 2
+    (row,) = mien("attendance", "session", "remove", "Geometry", "--yes", "--json").json()
+    assert row == {"session": "Geometry", "roster": 2, "openings": 0, "corrections": 1}
+    assert mien("attendance", "session", "list", "--json").json() == []
+    (seen,) = mien("attendance", "sightings", *WEEK, "--json").json()
+    assert (seen["id"], seen["why"]) == ("1", "no session was open")
+
+
+def test_totals_over_several_sessions(mien, course):
+    """Attended of due in each, and the sums; somebody on one roster only has nothing in the other."""
+    assert mien("attendance", "session", "add", "Choir", *COURSE).code == 0
+    (course / "choir.csv").write_text("name\nAda\n")
+    mien("attendance", "roster", "import", "choir.csv", "--session", "Choir")
+    mien("attendance", "mark", "Choir", "Ada", "--on", MONDAY)
+    for words in (("--all",), ("Algebra", "Choir", "choir")):
+        result = mien("attendance", "report", *words, *WEEK, "--json")
+        ada, duc = result.json()["totals"]
+        assert (ada["Algebra"], ada["Choir"], ada["attended"], ada["share"]) == ("0/1", "1/1", 1, 0.5)
+        assert (duc["Algebra"], duc["Choir"], duc["absent"]) == ("0/1", "", 1)
+    assert mien("attendance", "report").code == 2
+    assert "are of one session" in mien("attendance", "report", "--all", "--form", "times").err
+
+
 def test_a_removed_person_is_gone_from_the_book(mien, course):
     """The receipt counts the rows; the register is that of those who stay."""
     mien("attendance", "mark", "Algebra", "Ada", "--on", MONDAY)
@@ -212,6 +260,11 @@ def test_a_removed_person_is_gone_from_the_book(mien, course):
         (("mark", "Algebra", "Ada", "--on", MONDAY, "--at", "soon"), 2, "give a time"),
         (("mark", "Algebra", "Nobody", "--on", MONDAY), 1, "knows nobody called 'Nobody'"),
         (("correct", "Algebra", "Ada", "late", "--on", MONDAY, "--reason", " "), 1, "needs a reason"),
+        (("session", "edit", "Algebra"), 2, "nothing to change"),
+        (("session", "edit", "Algebra", "--late-after", "soon"), 2, "give minutes, or never"),
+        (("session", "edit", "Algebra", "--from", "09:30"), 1, "starts and ends at 09:30"),
+        (("session", "rename", "Algebra", " "), 1, "name"),
+        (("session", "remove", "Algbra", "--yes"), 1, "did you mean 'Algebra'"),
         (("answer", "nothing", "Ada"), 1, "no ambiguous sighting"),
         (("roster", "import", "absent.csv", "--session", "Algebra"), 1, "cannot be read"),
     ],

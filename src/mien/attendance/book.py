@@ -76,14 +76,14 @@ def keep(records: Records, since: datetime, until: datetime, *, now: datetime) -
     """
     session = records.session
     met = [m for m in meetings(session, records.openings, since, until) if m.opens <= now]
-    seen = sorted(_of_session(session, with_answers(records.sightings, records.answers)), key=_by_time)
+    seen = sorted(with_answers(records.sightings, records.answers), key=_by_time)
     entries = tuple(entry for meeting in met for entry in _enter_all(records, meeting, seen, now))
     return Register(
         session=session,
         people=tuple(p.person for p in records.roster if any(p.expects(m.date) for m in met) or not met),
         meetings=tuple(met),
         entries=entries,
-        questions=tuple(_questions(met, seen, entries)),
+        questions=tuple(_questions(session, met, seen, entries)),
         unassigned=tuple(u for u in unassigned([records], since, until) if _concerns(session, met, u.sighting)),
         made=now,
     )
@@ -135,13 +135,14 @@ def clock_steps(sightings: Sequence[Sighting], tolerance: timedelta = _SECOND) -
 
 def _enter_all(records: Records, meeting: Meeting, seen: Sequence[Sighting], now: datetime) -> Iterator[Entry]:
     of_person: dict[str | None, list[Sighting]] = {}
-    for sighting in _during(meeting, seen):
+    session = records.session.on(meeting.date)
+    for sighting in _during(session, meeting, seen):
         of_person.setdefault(sighting.person_id, []).append(sighting)
     last = {
         c.person_id: c for c in records.corrections if (c.session_id, c.meeting) == (meeting.session_id, meeting.key)
     }
     for person in (place.person for place in records.roster if place.expects(meeting.date)):
-        entry = enter(meeting, records.session.rules, of_person.get(person.id, ()), person.id, now=now)
+        entry = enter(meeting, session.rules, of_person.get(person.id, ()), person.id, now=now)
         yield _corrected(entry, last.get(person.id), meeting)
 
 
@@ -160,22 +161,22 @@ def _excused_ahead(correction: Correction, meeting: Meeting) -> bool:
 
 def _concerns(session: Session, met: Iterable[Meeting], sighting: Sighting) -> bool:
     """Whether it was seen in the session's hours by one of its cameras."""
-    watched = not session.cameras or sighting.camera in session.cameras
-    return watched and any(meeting.covers(sighting.at) for meeting in met)
+    return any(meeting.covers(sighting.at) and _watched(session.on(meeting.date), sighting) for meeting in met)
 
 
-def _of_session(session: Session, sightings: Iterable[Sighting]) -> list[Sighting]:
-    return [s for s in sightings if not session.cameras or s.camera in session.cameras]
+def _watched(session: Session, sighting: Sighting) -> bool:
+    return not session.cameras or sighting.camera in session.cameras
 
 
 def _by_time(sighting: Sighting) -> tuple[datetime, str, str]:
     return sighting.at, sighting.camera, sighting.id
 
 
-def _during(meeting: Meeting, seen: Sequence[Sighting]) -> Sequence[Sighting]:
-    """Those of sightings in order of time that the meeting covers."""
+def _during(session: Session, meeting: Meeting, seen: Sequence[Sighting]) -> list[Sighting]:
+    """Those of sightings in order of time that the meeting covers and one of its cameras saw."""
     first = bisect_left(seen, meeting.opens, key=lambda s: s.at)
-    return seen[first : bisect_left(seen, meeting.end, lo=first, key=lambda s: s.at)]
+    last = bisect_left(seen, meeting.end, lo=first, key=lambda s: s.at)
+    return [s for s in seen[first:last] if _watched(session, s)]
 
 
 def _spaced(times: Iterable[datetime], apart: timedelta) -> list[datetime]:
@@ -207,13 +208,15 @@ def _answered(sighting: Sighting, answer: Answer | None) -> Sighting:
     return replace(sighting, decision=decision, person_id=answer.person_id, candidates=())
 
 
-def _questions(met: Sequence[Meeting], seen: Sequence[Sighting], entries: Sequence[Entry]) -> Iterator[Question]:
+def _questions(
+    session: Session, met: Sequence[Meeting], seen: Sequence[Sighting], entries: Sequence[Entry]
+) -> Iterator[Question]:
     """Ambiguous sightings by meeting and candidates, where one of those on the roster is not marked yet."""
     there = {(entry.meeting, entry.person_id): entry.attended for entry in entries}
     ambiguous = [s for s in seen if s.decision == "ambiguous"]
     for meeting in met:
         groups: dict[tuple[str, ...], list[Sighting]] = {}
-        for sighting in _during(meeting, ambiguous):
+        for sighting in _during(session.on(meeting.date), meeting, ambiguous):
             groups.setdefault(tuple(sorted(sighting.candidates)), []).append(sighting)
         for candidates, group in groups.items():
             if any(there.get((meeting.key, candidate)) is False for candidate in candidates):
@@ -223,8 +226,8 @@ def _questions(met: Sequence[Meeting], seen: Sequence[Sighting], entries: Sequen
 def _why_nobody(sighting: Sighting, books: Sequence[Records], calls: dict[str, list[Meeting]]) -> str:
     """Empty if the sighting marks somebody or waits for an answer."""
     who = set(sighting.candidates) | {sighting.person_id}
-    watching = [r for r in books if not r.session.cameras or sighting.camera in r.session.cameras]
-    running = [(r, m) for r in watching for m in calls[r.session.id] if m.covers(sighting.at)]
+    covering = [(r, m) for r in books for m in calls[r.session.id] if m.covers(sighting.at)]
+    running = [(r, m) for r, m in covering if _watched(r.session.on(m.date), sighting)]
     expected = {place.person.id for r, m in running for place in r.roster if place.expects(m.date)}
     if sighting.decision in {"match", "ambiguous"} and expected & who:
         return ""

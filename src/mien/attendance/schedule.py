@@ -11,7 +11,7 @@ from mien.attendance.zones import find_zone, instant
 from mien.core.attendance import Meeting, Opening, Session
 from mien.core.errors import InputError, NotFoundError
 
-__all__ = ["check_opening", "find_meeting", "local_day", "meeting_at", "meetings"]
+__all__ = ["changed_from", "check_opening", "find_meeting", "first_free_date", "local_day", "meeting_at", "meetings"]
 
 _DAY = timedelta(days=1)
 
@@ -76,6 +76,37 @@ def check_opening(session: Session, openings: Iterable[Opening], new: Opening) -
         raise InputError(f"{session.name} is not open at {at}; there is nothing to close")
 
 
+def changed_from(session: Session, new: Session, day: date) -> Session:
+    """``new`` from a date on, ``session`` before it: what was changed from that date on before is taken back.
+
+    Args:
+        session: as it is.
+        new: as it is to be.
+        day: the first date on which it is.
+
+    Raises:
+        InputError: another kind, zone or day border, by which meetings of the past are found.
+    """
+    for word, before, after in (
+        ("kind", session.kind, new.kind),
+        ("zone", session.zone, new.zone),
+        ("day border", session.day_border, new.day_border),
+    ):
+        if before != after:
+            raise InputError(
+                f"the {word} of {session.name} is {before} and stays so, since its past is told by it; add a new session"
+            )
+    kept = tuple(replace(v, earlier=()) for v in (*session.earlier, session) if v.since is None or v.since < day)
+    return replace(new, id=session.id, since=day, earlier=kept)
+
+
+def first_free_date(session: Session, openings: Iterable[Opening], now: datetime) -> date:
+    """The first date whose meeting has not begun: what is changed from here on changes no past."""
+    today = local_day(session, now)
+    begun = {m.date for m in meetings(session, openings, now - _DAY, now) if m.opens <= now}
+    return next(day for day in (today, today + _DAY, today + 2 * _DAY) if day not in begun)
+
+
 def local_day(session: Session, at: datetime) -> date:
     """The date that a moment belongs to, by the session's zone and day border."""
     zone = find_zone(session.zone)
@@ -88,12 +119,17 @@ def _planned(session: Session, since: datetime, until: datetime) -> Iterator[Mee
     if session.kind == "ad hoc":
         return
     zone = find_zone(session.zone)
-    first = max(since.astimezone(zone).date(), session.first or date.min)
-    last = min(until.astimezone(zone).date(), session.last or date.max)
+    first, last = since.astimezone(zone).date(), until.astimezone(zone).date()
     for offset in range((last - first).days + 1):
         day = first + offset * _DAY
-        if not session.weekdays or day.weekday() in session.weekdays:
-            yield _course(session, day, zone) if session.kind == "course" else _whole_day(session, day, zone)
+        then = session.on(day)
+        if _takes_place(then, day):
+            yield _course(then, day, zone) if then.kind == "course" else _whole_day(then, day, zone)
+
+
+def _takes_place(session: Session, day: date) -> bool:
+    within = (session.first is None or session.first <= day) and (session.last is None or day <= session.last)
+    return within and (not session.weekdays or day.weekday() in session.weekdays)
 
 
 def _course(session: Session, day: date, zone: ZoneInfo) -> Meeting:

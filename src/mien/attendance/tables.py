@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from mien.attendance.zones import find_zone
 from mien.core.attendance import Entry, Meeting, Register, Sighting, Status
 
-__all__ = ["FORMS", "MARKS", "Form", "Table", "sighting_dict", "table", "to_dict"]
+__all__ = ["FORMS", "MARKS", "Form", "Table", "sighting_dict", "table", "to_dict", "totals"]
 
 Form = Literal["marks", "times", "people", "meetings", "entries"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -58,6 +58,27 @@ def table(register: Register, form: Form) -> Table:
         "entries": _entries,
     }
     return makers[form](register)
+
+
+def totals(registers: Sequence[Register]) -> Table:
+    """Per person over several sessions: how many meetings attended of how many due in each, and the counts of all."""
+    people = sorted({p.id: p for register in registers for p in register.people}.values(), key=lambda p: (p.name, p.id))
+    counted = ("name", *_COUNTED, "attended", "share")
+    called = [register.session.name for register in registers]
+    names = tuple(f"{name} (session)" if name in counted else name for name in called)
+    rows = []
+    for person in people:
+        of_each = [[e for e in register.entries if e.person_id == person.id] for register in registers]
+        shares = {name: _attended_of_due(own) for name, own in zip(names, of_each, strict=True)}
+        rows.append({"name": person.name, **shares, **_counts([entry for own in of_each for entry in own])})
+    columns = (counted[0], *names, *counted[1:])
+    return Table(f"totals of {len(names)} sessions", columns, tuple(rows), note="3/4: attended 3 of 4 meetings due")
+
+
+def _attended_of_due(entries: list[Entry]) -> str:
+    """Empty for somebody who was never due there."""
+    due = sum(entry.status not in {"expected", "excused"} for entry in entries)
+    return f"{sum(entry.attended for entry in entries)}/{due}" if due else ""
 
 
 def to_dict(register: Register) -> dict[str, Any]:

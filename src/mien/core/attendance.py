@@ -93,6 +93,8 @@ class Session:
         cameras: only what these saw counts; all cameras if empty.
         rules: when sightings make somebody present.
         id: given by the log; empty before.
+        since: the first date it is like this; None for always.
+        earlier: what it was like before, oldest first: meetings of the past keep their times and rules.
     """
 
     name: str
@@ -107,6 +109,13 @@ class Session:
     cameras: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)
     id: str = ""
+    since: date | None = None
+    earlier: tuple[Session, ...] = ()
+
+    def on(self, day: date) -> Session:
+        """What it is like, or was, on a date."""
+        versions = (*self.earlier, self)
+        return next((v for v in reversed(versions) if v.since is None or v.since <= day), versions[0])
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from mien.core.attendance import Answer, Correction, Opening, Place, Session, Sighting
 from mien.core.errors import DuplicateError, InputError
@@ -97,6 +97,39 @@ class SqlAttendanceLog:
         """
         with self._database.reading() as connection:
             return rows.read_session(connection, which)
+
+    def change_session(self, session: Session) -> Session:
+        """Write a session anew under its id; what it was like before is kept in its ``earlier``.
+
+        Raises:
+            NotFoundError: no such session.
+            DuplicateError: another one is called so.
+            InputError: a name that cannot be.
+        """
+        name = clean_name(session.name)
+        with self._database.writing() as connection:
+            rows.read_session(connection, session.id)
+            c = sessions.c
+            taken = select(c.id).where(c.name_key == name_key(name), c.id != session.id)
+            if connection.execute(taken).first():
+                raise DuplicateError(f"a session is called {name!r} already; choose another name")
+            values = {"name": name, "name_key": name_key(name), "content": rows.session_content(session)}
+            connection.execute(update(sessions).where(c.id == session.id).values(values))
+            self._note(connection, "change session")
+            return rows.read_session(connection, session.id)
+
+    def remove_session(self, session_id: str) -> dict[str, int]:
+        """Forget a session with its roster, openings and corrections; how many of each. Its sightings stay.
+
+        Raises:
+            NotFoundError: no such session.
+        """
+        with self._database.writing() as connection:
+            rows.read_session(connection, session_id)
+            counts = rows.delete_session(connection, session_id)
+            line = ledger.Line(self._clock.now(), self._actor, "remove session", "", counts)
+            ledger.write_line(connection, line)
+            return counts
 
     def open_or_close(self, opening: Opening) -> None:
         """Remember that a session was opened or closed by hand; whether that makes sense is for the caller to check."""

@@ -6,6 +6,7 @@ Every function works inside the transaction of the connection it is given.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -16,13 +17,14 @@ from mien.core.attendance import Correction, Place, Rules, Session, Sighting
 from mien.core.errors import NotFoundError
 from mien.store import identities
 from mien.store.names import name_key, storable
-from mien.store.schema import answers, corrections, roster, sessions, sighting_candidates, sightings
+from mien.store.schema import answers, corrections, openings, roster, sessions, sighting_candidates, sightings
 
 __all__ = [
     "add_correction",
     "add_sighting",
     "decision_of",
     "delete_attendance",
+    "delete_session",
     "end_places",
     "merge_attendance",
     "read_corrections",
@@ -30,6 +32,7 @@ __all__ = [
     "read_session",
     "read_sessions",
     "read_sightings",
+    "session_content",
     "session_row",
     "write_roster",
 ]
@@ -41,8 +44,21 @@ _COLUMN_OF = {"by": "actor"}  # BY is a word of SQL's
 
 def session_row(session: Session, session_id: str, name: str, now: datetime) -> dict[str, Any]:
     """The row of a new session."""
-    content = {key: value for key, value in asdict(session).items() if key not in {"id", "name"}}
-    return {"id": session_id, "name": name, "name_key": name_key(name), "content": _plain(content), "created": now}
+    return {
+        "id": session_id,
+        "name": name,
+        "name_key": name_key(name),
+        "content": session_content(session),
+        "created": now,
+    }
+
+
+def session_content(session: Session) -> dict[str, Any]:
+    """Everything of a session but its id and name, for JSON; what it was like before among it."""
+    content = {field.name: getattr(session, field.name) for field in fields(Session)}
+    content["earlier"] = [session_content(before) for before in session.earlier]
+    content["rules"] = asdict(session.rules)
+    return {key: _plain(value) for key, value in content.items() if key not in {"id", "name"}}
 
 
 def _plain(value: Any) -> Any:
@@ -57,16 +73,21 @@ def _plain(value: Any) -> Any:
 
 
 def _session(row: Row[Any]) -> Session:
-    content = dict(row.content)
+    return _session_of(row.content, row.id, row.name)
+
+
+def _session_of(stored: Mapping[str, Any], session_id: str, name: str) -> Session:
+    content = dict(stored)
     rules = content.pop("rules")
     spans: dict[str, Any] = {key: _span(value) for key, value in rules.items() if key != "minimum"}
-    for name in ("start", "end", "day_border"):
-        content[name] = None if content[name] is None else time.fromisoformat(content[name])
-    for name in ("first", "last"):
-        content[name] = None if content[name] is None else date.fromisoformat(content[name])
-    for name in ("weekdays", "cameras"):
-        content[name] = tuple(content[name])
-    return Session(**content, rules=Rules(rules["minimum"], **spans), id=row.id, name=row.name)
+    for key in ("start", "end", "day_border"):
+        content[key] = None if content[key] is None else time.fromisoformat(content[key])
+    for key in ("first", "last", "since"):  # a session that was never changed may have no "since"
+        content[key] = None if content.get(key) is None else date.fromisoformat(content[key])
+    for key in ("weekdays", "cameras"):
+        content[key] = tuple(content[key])
+    content["earlier"] = tuple(_session_of(before, session_id, name) for before in content.get("earlier", ()))
+    return Session(**content, rules=Rules(rules["minimum"], **spans), id=session_id, name=name)
 
 
 def _span(seconds: float | None) -> timedelta | None:
@@ -90,6 +111,15 @@ def read_session(connection: Connection, which: str) -> Session:
     if row is None:
         raise NotFoundError(f"no session is called {which!r}{_suggestion(connection, which)}")
     return _session(row)
+
+
+def delete_session(connection: Connection, session_id: str) -> dict[str, int]:
+    """Delete a session and what hangs on it; how many rows of each kind."""
+    counts = {}
+    for kind, table in (("roster", roster), ("openings", openings), ("corrections", corrections)):
+        counts[kind] = connection.execute(delete(table).where(table.c.session_id == session_id)).rowcount
+    connection.execute(delete(sessions).where(sessions.c.id == session_id))
+    return counts
 
 
 def _suggestion(connection: Connection, which: str) -> str:

@@ -2,14 +2,15 @@
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.attendance.book import Records, clock_steps, keep, unassigned
-from mien.attendance.tables import table
+from mien.attendance.schedule import changed_from
+from mien.attendance.tables import table, totals
 from mien.core.attendance import Answer, Correction, Opening, Place, Rules, Session, Sighting
 from mien.core.errors import InputError
 from mien.core.faces import Contender, Match
@@ -320,6 +321,25 @@ def test_replaying_gives_the_same_register(sightings, chance: random.Random, min
     expected = register(book(*numbered, session=course(rules)), now)
     assert register(book(*again, session=course(rules)), now) == expected
     assert len({e.id for e in expected.entries}) == len(expected.entries) == 2 * len(expected.meetings)
+
+
+def test_a_meeting_keeps_the_rules_and_cameras_of_its_day():
+    """A change from the next day on alters no line; from this very day on it does."""
+    session = course(cameras=("door",))
+    new = replace(session, cameras=("window",), rules=Rules(minimum=2))
+    for day, status in ((date(2026, 3, 3), "present"), (date(2026, 3, 2), "absent")):
+        changed = changed_from(session, new, day)
+        assert register(book(seen(0), session=changed)).entries[0].status == status
+
+
+def test_totals_of_several_sessions_count_what_was_due():
+    """Each session has its own column, whatever it is called; excused is not due."""
+    excused = replace(correction("excused"), person_id="2")
+    kept = register(book(seen(0), corrections=(excused,)))
+    other = replace(kept, session=replace(kept.session, name="share"))
+    first, second = totals([kept, other]).rows
+    assert (first["Algebra"], first["share (session)"], first["attended"], first["share"]) == ("1/1", "1/1", 2, 1.0)
+    assert (second["Algebra"], second["excused"], second["share"]) == ("", 2, None)
 
 
 def test_excused_is_neither_attended_nor_missed():

@@ -1,12 +1,21 @@
 """When sessions meet."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.attendance.schedule import check_opening, find_meeting, local_day, meeting_at, meetings
+from mien.attendance.schedule import (
+    changed_from,
+    check_opening,
+    find_meeting,
+    first_free_date,
+    local_day,
+    meeting_at,
+    meetings,
+)
 from mien.attendance.zones import find_zone, instant
 from mien.core.attendance import Opening, Rules, Session
 from mien.core.errors import InputError, NotFoundError, SettingError
@@ -39,6 +48,26 @@ def test_a_course_meets_on_its_weekdays_between_its_dates():
     session = course(weekdays=(0, 2), first=date(2026, 3, 4), last=date(2026, 3, 16))
     found = meetings(session, (), datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
     assert [m.key for m in found] == ["2026-03-04", "2026-03-09", "2026-03-11", "2026-03-16"]
+
+
+def test_a_change_counts_from_its_date_on():
+    """Before it the old hours and weekdays; a later change of the same days takes the earlier one back."""
+    old = course(weekdays=(0,), first=date(2026, 3, 2))
+    later = changed_from(old, replace(old, start=time(9), end=time(10), weekdays=(0, 2)), date(2026, 3, 9))
+    found = meetings(later, (), datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 12, tzinfo=UTC))
+    starts = ["2026-03-02T07:00", "2026-03-09T08:00", "2026-03-11T08:00"]
+    assert [f"{m.opens:%Y-%m-%dT%H:%M}" for m in found] == starts
+    again = changed_from(later, replace(later, last=date(2026, 3, 9)), date(2026, 3, 9))
+    assert [v.since for v in (*again.earlier, again)] == [None, date(2026, 3, 9)]
+    assert again.on(date(2026, 3, 8)).start == time(8)
+    with pytest.raises(InputError, match="the zone of Algebra is Europe/Berlin and stays so"):
+        changed_from(old, replace(old, zone="UTC"), date(2026, 3, 9))
+
+
+@pytest.mark.parametrize(("hour", "day"), [(6, 2), (7, 3), (12, 3)])
+def test_what_is_changed_without_a_date_changes_no_meeting_that_has_begun(hour, day):
+    """Before today's meeting it counts from today on, once it has begun from tomorrow on."""
+    assert first_free_date(course(), (), datetime(2026, 3, 2, hour, 30, tzinfo=UTC)) == date(2026, 3, day)
 
 
 def test_the_same_hour_on_the_wall_all_year():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.core.errors import InputError, SettingError
-from mien.doors.cli import attendance_enrol, attendance_sessions, attendance_watch
+from mien.doors.cli import attendance_edit, attendance_enrol, attendance_sessions, attendance_watch
 from mien.doors.cli.attendance_book import Book, left_over, span
 from mien.doors.cli.attendance_sessions import Which
 from mien.doors.cli.attendance_times import read_moment
@@ -29,9 +29,8 @@ Since = Annotated[str | None, typer.Option(help="The first date; 30 days ago if 
 Until = Annotated[str | None, typer.Option(help="The last date; today if left out.")]
 On = Annotated[str | None, typer.Option("--on", help="Which meeting: its date; the last one if left out.")]
 Form = Literal["marks", "times", "people", "meetings", "entries"]
-Shape = Annotated[
-    Form, typer.Option("--form", help="Check marks, time stamps, totals per person or per meeting, or every line.")
-]
+_FORM = typer.Option("--form", help="Check marks, time stamps, totals per person or per meeting, or every line.")
+Shape = Annotated[Form, _FORM]
 Mark = Literal["present", "late", "left", "absent", "excused"]
 Target = Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .xlsx file.")]
 _MARKED = ("name", "meeting", "was", "is", "reason")
@@ -44,7 +43,7 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(no_args_is_help=True, help="Who was there: sessions, rosters, registers, corrections.")
     app.add_typer(group, name="attendance", rich_help_panel="People")
-    attendance_sessions.register(group)
+    attendance_edit.register(attendance_sessions.register(group))
     attendance_enrol.register(group)
     attendance_watch.register(group)
     command(group, "see", DETECTING, NAMING)(see)
@@ -116,17 +115,27 @@ def correct(
 
 def report(
     session: Session,
-    which: Which,
-    form: Shape = "marks",
+    which: Annotated[
+        list[str] | None, typer.Argument(metavar="SESSION...", help="Names or ids; totals over all of them if several.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All sessions there are.")] = False,
+    form: Annotated[Form | None, _FORM] = None,
     since: Since = None,
     until: Until = None,
     excel: Annotated[Path | None, typer.Option(metavar="FILE.xlsx", help="Write a workbook of all tables too.")] = None,
     replace: Replace = False,
 ) -> None:
-    """The register of one session: check marks, time stamps, totals."""
+    """The register of one session: check marks, time stamps, totals; or the totals of several."""
+    if bool(which) == everything:
+        raise SettingError("name a session, several, or --all")
+    names = which or [course.id for course in session.house.gallery.attendance.sessions()]
+    if len(names) != 1:
+        _report_totals(session, names, (since, until), [form, excel])
+        return
     from mien.attendance.tables import table, to_dict
 
-    kept = Book(session, which).register(since, until)
+    form = form or "marks"
+    kept = Book(session, names[0]).register(since, until)
     if excel is not None:
         _sink(excel, form, replace=replace).write(kept)
         session.out.note(f"wrote {shown(excel)}")
@@ -134,7 +143,26 @@ def report(
     session.out.table(shape.title, shape.rows, columns=shape.columns, data=to_dict(kept))
     if shape.note and session.out.format == "table":
         session.out.note(shape.note)
-    _remark(session, kept, span(since, until, kept.session))
+    _remark(session, [kept], span(since, until, kept.session))
+
+
+def _report_totals(
+    session: Session, names: list[str], dates: tuple[str | None, str | None], of_one: list[object]
+) -> None:
+    """Totals per person over several sessions; ``of_one`` are options that only one session's report has."""
+    from mien.attendance.tables import to_dict, totals
+
+    if any(option is not None for option in of_one):
+        raise SettingError("--form and --excel are of one session; name one, or leave them out for the totals")
+    books = [Book(session, name) for name in dict.fromkeys(names)]
+    books = list({book.course.id: book for book in books}.values())
+    kept = [book.register(*dates) for book in books]
+    shape = totals(kept)
+    data = {"totals": list(shape.rows), "registers": [to_dict(register) for register in kept]}
+    session.out.table(shape.title, shape.rows, columns=shape.columns, data=data)
+    if shape.note and session.out.format == "table":
+        session.out.note(shape.note)
+    _remark(session, kept, span(*dates, None))
 
 
 def export(
@@ -151,7 +179,7 @@ def export(
     _sink(path, form, replace=replace).write(kept)
     row = {"file": shown(path), "meetings": len(kept.meetings), "people": len(kept.people), "lines": len(kept.entries)}
     session.out.table("exported", [row], columns=tuple(row))
-    _remark(session, kept, span(since, until, kept.session))
+    _remark(session, [kept], span(since, until, kept.session))
 
 
 def sightings(
@@ -263,14 +291,16 @@ def _sink(path: Path, form: Form, *, replace: bool) -> Sink:
     raise SettingError(f"{path} is neither .csv nor .xlsx; name a file of one of these kinds")
 
 
-def _remark(session: Session, kept: Register, between: tuple[datetime, datetime]) -> None:
+def _remark(session: Session, registers: list[Register], between: tuple[datetime, datetime]) -> None:
     """What a teacher should look at."""
-    if kept.questions:
-        session.out.note(f"{len(kept.questions)} questions wait for an answer: mien attendance questions")
+    waiting = sum(len(kept.questions) for kept in registers)
+    if waiting:
+        session.out.note(f"{waiting} questions wait for an answer: mien attendance questions")
     unassigned = left_over(session.house.gallery.attendance, *between)
     if unassigned:
         session.out.note(
             f"{len(unassigned)} sightings mark nobody in any session: mien attendance sightings --unassigned"
         )
-    if not kept.people:
-        session.out.note(f"the roster of {kept.session.name} is empty: mien attendance roster import FILE.csv")
+    for kept in registers:
+        if not kept.people:
+            session.out.note(f"the roster of {kept.session.name} is empty: mien attendance roster import FILE.csv")

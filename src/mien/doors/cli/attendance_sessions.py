@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from mien.core.attendance import Opening, Place
     from mien.core.attendance import Session as Course
 
-__all__ = ["Which", "register"]
+__all__ = ["SESSION_COLUMNS", "Which", "register", "session_row"]
 
 Which = Annotated[str, typer.Argument(metavar="SESSION", help="The session's name or id.")]
 At = Annotated[str | None, typer.Option("--at", help="When, e.g. 2026-03-02T08:05; now if left out.")]
 
 
-def register(attendance: typer.Typer) -> None:
-    """Add the two groups."""
+def register(attendance: typer.Typer) -> typer.Typer:
+    """Add the two groups; the one called ``session``."""
     sessions = typer.Typer(no_args_is_help=True, help="What attendance is taken of: courses, days, ad hoc.")
     attendance.add_typer(sessions, name="session")
     command(sessions, "add")(add)
@@ -32,6 +32,7 @@ def register(attendance: typer.Typer) -> None:
     attendance.add_typer(rosters, name="roster")
     command(rosters, "import")(import_roster)
     command(rosters, "show")(show_roster)
+    return sessions
 
 
 def add(
@@ -79,7 +80,7 @@ def add(
         ),
     )
     added = session.house.gallery.attendance.add_session(course)
-    session.out.table("added", [_row(added)], columns=_COLUMNS)
+    session.out.table("added", [session_row(added)], columns=SESSION_COLUMNS)
 
 
 def list_sessions(session: Session) -> None:
@@ -90,8 +91,8 @@ def list_sessions(session: Session) -> None:
     rows = []
     for course in log.sessions():
         meeting = meeting_at(course, log.openings(course.id), now())
-        rows.append({**_row(course), "people": _expected(log.roster(course.id)), "open": meeting is not None})
-    session.out.table(f"{len(rows)} sessions", rows, columns=(*_COLUMNS[:-1], "people", "open", "id"))
+        rows.append({**session_row(course), "people": _expected(log.roster(course.id)), "open": meeting is not None})
+    session.out.table(f"{len(rows)} sessions", rows, columns=(*SESSION_COLUMNS[:-1], "people", "open", "id"))
 
 
 def open_session(session: Session, which: Which, at: At = None) -> None:
@@ -169,10 +170,11 @@ def _expected(places: list[Place]) -> int:
     return sum(place.until is None for place in places)
 
 
-_COLUMNS = ("name", "kind", "when", "zone", "cameras", "id")
+SESSION_COLUMNS = ("name", "kind", "when", "zone", "cameras", "id")
 
 
-def _row(course: Course) -> dict[str, Any]:
+def session_row(course: Course) -> dict[str, Any]:
+    """A session as a row of a table."""
     days = " ".join(DAYS[day] for day in course.weekdays)
     hours = "–".join(f"{clock:%H:%M}" for clock in (course.start, course.end) if clock is not None)
     return {
