@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mien.core.errors import InputError
-from mien.core.faces import Faces, check_image
+from mien.core.faces import Faces, Picture, check_image
 from mien.core.reasons import Candidate, Trace
 from mien.media.lettering import Lettering, lettering
 
-__all__ = ["DrawOptions", "contact_sheet", "draw_faces", "draw_trace", "face_labels"]
+__all__ = ["DrawOptions", "contact_sheet", "draw_faces", "draw_trace", "drawn_jpeg", "face_labels"]
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -110,6 +110,26 @@ def draw_faces(
         for points, box, colour in zip(faces.landmarks, faces.boxes.tolist(), colours, strict=True):
             _draw_points(canvas, points, colour, max(1.0, min(1.6 * unit, (box[2] - box[0]) / 45)))
     return _label_all(canvas, faces.boxes, words, colours, unit)
+
+
+def drawn_jpeg(picture: Picture, faces: Faces, *, longest: int = 1280, quality: int = 80) -> bytes:
+    """A frame with its faces drawn, as JPEG, for a screen.
+
+    Args:
+        picture: what was seen.
+        faces: boxes in pixels of the original.
+        longest: pixels of the longer side at most.
+        quality: of the JPEG, 1 to 100.
+    """
+    width, height = picture.size
+    factor = min(longest / max(width, height), 1.0)
+    pixels = picture.pixels
+    if factor < 1:
+        size = (max(round(width * factor), 1), max(round(height * factor), 1))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    drawn = draw_faces(pixels, faces.scaled(picture.scale * factor))
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return bytes(encoded.tobytes())
 
 
 def contact_sheet(

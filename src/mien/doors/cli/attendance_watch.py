@@ -12,7 +12,7 @@ import typer
 from mien.core.errors import MienError
 from mien.doors.cli.attendance_book import records_of
 from mien.doors.cli.attendance_times import now, read_moment
-from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
+from mien.doors.cli.command import DETECTING, LIVENESS, NAMING, Exit, Session, command
 from mien.doors.cli.watch import (
     COLUMNS,
     Clock,
@@ -20,11 +20,14 @@ from mien.doors.cli.watch import (
     Live,
     Look,
     Once,
+    Port,
+    Preview,
     Seconds,
     Single,
     What,
     clock_of,
     look,
+    preview_of,
     row,
     summary,
 )
@@ -46,7 +49,7 @@ _PATIENCE = 30.0
 
 def register(group: typer.Typer) -> None:
     """Add the command."""
-    command(group, "watch", DETECTING, NAMING)(watch)
+    command(group, "watch", DETECTING, NAMING, LIVENESS)(watch)
 
 
 def watch(
@@ -61,6 +64,8 @@ def watch(
     live: Live = False,
     fps: Fps = 25.0,
     once: Once = False,
+    preview: Preview = False,
+    port: Port = None,
 ) -> int | None:
     """Take attendance from a camera: everybody it sees is written into the book, until Ctrl-C."""
     from mien.jobs.attend import SightingWriter
@@ -70,11 +75,13 @@ def watch(
     began = None if at is None else read_moment(at, "--at")
     session.out.header(COLUMNS)
     with session.house.source(what, SourceOptions(live=live, rate=fps, once=once, began=began)) as source:
-        watcher = Watcher(WatcherOptions(away=away, every=every))
+        liveness = session.house.liveness()
+        watcher = Watcher(WatcherOptions(away=away, every=every), live_only=liveness is not None)
         with SightingWriter(session.house.gallery.attendance) as writer:
             desk = Desk(session, source, writer, camera=camera or _camera_name(source), run=_run_name(began))
-            how = Look(desk.hear, single=single, seconds=seconds, shown=lambda _: desk.tell())
-            ended = look(session, source, watcher, how)
+            with preview_of(session, source, wanted=preview, port=port) as screen:
+                how = Look(desk.hear, single, seconds, liveness, desk.tell, screen)
+                ended = look(session, source, watcher, how)
             for event in watcher.finish():
                 desk.write(event)
             unwritten = desk.close()

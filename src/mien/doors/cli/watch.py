@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import ImageError
+from mien.doors.cli.asking import Asking
 from mien.doors.cli.attendance_times import now
-from mien.doors.cli.command import DETECTING, NAMING, Session, command
+from mien.doors.cli.command import DETECTING, LIVENESS, NAMING, Session, command
 
 if TYPE_CHECKING:
     from mien.core.protocols import LivenessCheck
+    from mien.doors.preview import Preview as PreviewServer
     from mien.jobs.watch import Event, Watched, Watcher
     from mien.media.sources import Source
 
@@ -25,11 +28,14 @@ __all__ = [
     "Live",
     "Look",
     "Once",
+    "Port",
+    "Preview",
     "Seconds",
     "Single",
     "What",
     "clock_of",
     "look",
+    "preview_of",
     "register",
     "row",
     "summary",
@@ -50,6 +56,12 @@ Fps = Annotated[float, typer.Option("--fps", help="Frames per second of a folder
 Once = Annotated[bool, typer.Option("--once", help="End when the camera is lost, instead of connecting again.")]
 
 
+Preview = Annotated[bool, typer.Option("--preview", help="Show the stream in the browser, on this machine only.")]
+Port = Annotated[
+    int | None, typer.Option(help="The preview's port, 8477 if left out; 0 takes a free one.", min=0, max=65535)
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """How a source is looked at.
@@ -58,20 +70,22 @@ class Look:
         single: the largest face only.
         seconds: end after so long; None goes on.
         liveness: tells living faces from pictures of faces.
-        shown: gets every look; for whoever draws it.
         heard: gets every event.
+        after: called after every look.
+        screen: shows what is seen.
     """
 
     heard: Callable[[Event], None]
     single: bool = False
     seconds: float | None = None
     liveness: LivenessCheck | None = None
-    shown: Callable[[Watched], None] | None = None
+    after: Callable[[], None] | None = None
+    screen: PreviewServer | None = None
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "watch", DETECTING, NAMING, panel="People", reads=True)(watch)
+    command(app, "watch", DETECTING, NAMING, LIVENESS, panel="People", reads=True)(watch)
 
 
 def watch(
@@ -83,6 +97,8 @@ def watch(
     fps: Fps = 25.0,
     once: Once = False,
     away: Annotated[float, typer.Option(help="Seconds unseen after which somebody has left.", min=0, max=3600)] = 5.0,
+    preview: Preview = False,
+    port: Port = None,
 ) -> int | None:
     """Name the people in front of a camera: a line whenever somebody arrives, leaves or is unknown. Ctrl-C ends it."""
     from mien.jobs.watch import Watcher, WatcherOptions
@@ -90,7 +106,8 @@ def watch(
 
     session.out.header(COLUMNS)
     with session.house.source(what, SourceOptions(live=live, rate=fps, once=once)) as source:
-        watcher = Watcher(WatcherOptions(away=away))
+        liveness = session.house.liveness()
+        watcher = Watcher(WatcherOptions(away=away), live_only=liveness is not None)
         clock = clock_of(source)
 
         def heard(event: Event) -> None:
@@ -98,7 +115,8 @@ def watch(
                 f"{clock(event.time, event.at)}  {event.words()}", row(event), columns=COLUMNS, data=event.to_dict()
             )
 
-        ended = look(session, source, watcher, Look(heard, single=single, seconds=seconds))
+        with preview_of(session, source, wanted=preview, port=port) as screen:
+            ended = look(session, source, watcher, Look(heard, single, seconds, liveness, screen=screen))
         summary(session, watcher, ended, clock)
     return None
 
@@ -117,19 +135,30 @@ def look(session: Session, source: Source, watcher: Watcher, how: Look) -> Event
     if not session.house.gallery.people():
         session.out.note("nobody is enrolled yet, so everybody is unknown: mien enroll NAME PHOTO")
     follower = session.house.follower()
-    begin, pictures, reason = source.time, 0, ""
+    begin, pictures, reason, clock = source.time, 0, "", clock_of(source)
+    asking = Asking(session.out, how.liveness, clock, COLUMNS)
     for watched in session.each(watched_of(source, follower, watcher, liveness=how.liveness, single=how.single)):
         pictures += watched.picture is not None
         for event in watched.events:
             how.heard(event)
-        if how.shown is not None:
-            how.shown(watched)
+        lines = [f"{clock(event.time, event.at)}  {event.words()}" for event in watched.events]
+        lines += asking.tell(watched, source.moment(source.time))
+        if how.screen is not None:
+            _put_on(how.screen, watched, lines, source.state.words())
+        if how.after is not None:
+            how.after()
         if how.seconds is not None and source.time - begin >= how.seconds:
             reason = f"{how.seconds:g} s are over"
             break
     if session.interrupted:
         session.interrupted, reason = False, "stopped by Ctrl-C"
     return Event("ended", source.time, now(), reason=reason or _end(session, source, pictures))
+
+
+def _put_on(screen: PreviewServer, watched: Watched, lines: list[str], state: str) -> None:
+    for line in lines:
+        screen.tell(line)
+    screen.show(watched.picture, watched.faces, state)
 
 
 def _end(session: Session, source: Source, pictures: int) -> str:
@@ -141,6 +170,24 @@ def _end(session: Session, source: Source, pictures: int) -> str:
         raise ImageError(state.reason if source.name in state.reason else f"cannot watch {source.name}: {state.reason}")
     session.fail(f"mien: {state.reason}")
     return state.reason
+
+
+@contextmanager
+def preview_of(session: Session, source: Source, *, wanted: bool, port: int | None) -> Iterator[PreviewServer | None]:
+    """The preview, if it is wanted; a port that is named wants it.
+
+    Raises:
+        SettingError: the port cannot be had.
+    """
+    if not wanted and port is None:
+        yield None
+        return
+    from mien.doors.preview import PORT
+    from mien.doors.preview import Preview as PreviewServer
+
+    with PreviewServer(PORT if port is None else port) as server:
+        session.out.note(f"{source.name} can be seen at {server.url}, on this machine only")
+        yield server
 
 
 def clock_of(source: Source) -> Clock:
