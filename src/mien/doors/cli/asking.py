@@ -37,24 +37,26 @@ class Asking:
         self._columns = columns
         self._said: dict[int, str] = {}  # by track
 
-    def tell(self, watched: Watched, at: datetime) -> None:
-        """Tell what is asked of the faces of one look that was not said yet.
+    def tell(self, watched: Watched, at: datetime) -> list[str]:
+        """Tell what is asked of the faces of one look that was not said yet; the lines, for whoever shows them, too.
 
         Args:
             watched: the look.
             at: when it was, aware.
         """
-        faces = watched.faces
+        faces, lines = watched.faces, []
         if self._liveness is None or watched.picture is None or faces.track_ids is None:
-            return
+            return []
         said: dict[int, str] = {}
         for track_id, match in zip(faces.track_ids.tolist(), faces.matches or (), strict=True):
             words = said[track_id] = self._liveness.instruction(track_id)
             if words and words != self._said.get(track_id):
-                self._line(match.candidates[0].name if match.candidates else "", track_id, words, watched, at)
+                name = match.candidates[0].name if match.candidates else ""
+                lines.append(self._line(name, track_id, words, watched, at))
         self._said |= said
+        return lines
 
-    def _line(self, name: str, track_id: int, words: str, watched: Watched, at: datetime) -> None:
+    def _line(self, name: str, track_id: int, words: str, watched: Watched, at: datetime) -> str:
         time = (watched.picture.time if watched.picture is not None else None) or 0.0
         row = {
             "at": at.astimezone().isoformat(timespec="milliseconds"),
@@ -64,4 +66,6 @@ class Asking:
             "track": track_id,
             "why": words,
         }
-        self._out.line(f"{self._clock(time, at)}  {name}: {words}", row, columns=self._columns, data=row)
+        line = f"{self._clock(time, at)}  {name}: {words}"
+        self._out.line(line, row, columns=self._columns, data=row)
+        return line
