@@ -37,18 +37,21 @@ class GoogleSheets:
     """Implements ``core.protocols.Channel`` with gspread and a service account.
 
     Args:
-        name: what a user calls it.
         key_file: of the service account, JSON.
         places: by kind of sheet; one or both, in one spreadsheet or in two.
         api: another address of the API, for trying it against a server of one's own.
         pacer: of this service account.
     """
 
-    name: str
     key_file: Path
     places: Mapping[KindOfSheet, Place]
     api: str = GOOGLE
     pacer: Pacer = field(default_factory=Pacer)
+
+    @property
+    def name(self) -> str:
+        """Which sheets are in which spreadsheets."""
+        return ", ".join(f"{kind} in {place.spreadsheet}" for kind, place in self.places.items())
 
     @classmethod
     def of(cls, target: Target, pacer: Pacer | None = None) -> GoogleSheets:
@@ -71,7 +74,7 @@ class GoogleSheets:
             if place.title and target.session_id is None:
                 raise SettingError(f"{target.name} is of all sessions, each with its own tab; leave out {kind}_tab")
         api = options.get("api") or GOOGLE
-        return cls(target.name, Path(options["key_file"]).expanduser(), places, api, pacer or Pacer())
+        return cls(Path(options["key_file"]).expanduser(), places, api, pacer or Pacer())
 
     def deliver(
         self, register: Register, put: Mapping[str, str], withdrawn: Collection[str] = ()
