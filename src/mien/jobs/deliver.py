@@ -73,7 +73,7 @@ class Step:
     Args:
         target: name of the target.
         session: name of the session.
-        items: how many items it put there or changed.
+        items: how many items about people it put there, changed or took away.
     """
 
     target: str
@@ -88,7 +88,7 @@ class Report:
     Args:
         target: its name.
         kind: which kind of sink.
-        written: items put there, changed or taken away this time.
+        written: items about people put there, changed or taken away this time.
         edits: items that somebody changed by hand, still open.
         waiting: entries that were not delivered; 0 if all were.
         withdrawing: items of removed people that still stand there.
@@ -241,13 +241,18 @@ def _deliver_register(run: _Run, register: Register, withdrawn: Collection[str])
     edited: set[str] = set()
     for delivered in run.channel.deliver(register, dict(put), withdrawn):
         outbox.settle(run.lease, session.id, delivered, ids)
-        changed = {k for k, value in delivered.put.items() if put.get(k, "") != value and not k.startswith(NOTE)}
+        changed = {k for k, value in delivered.put.items() if put.get(k, "") != value and _is_of(k, ids)}
         put |= delivered.put
         edited |= {edit.key for edit in delivered.edits}
         run.written += len(changed)
         run.keys |= {key for key in delivered.put if not key.startswith(NOTE)}
         yield Step(run.target.name, session.name, len(changed))
     outbox.finish(run.lease, session.id, edited)
+
+
+def _is_of(key: str, ids: Collection[str]) -> bool:
+    """Whether the item is about one of these people, and not a head, a file or a note."""
+    return not key.startswith(NOTE) and key.rpartition("/")[2] in ids
 
 
 def _is_hopeless(errors: Iterable[MienError]) -> bool:

@@ -245,7 +245,7 @@ def write_put(
         connection: of the transaction.
         place: ids of the target and of the session.
         put: value by key.
-        ids: of people who may be meant; whose id stands in a key owns the item.
+        ids: of people who may be meant; whose id a key ends with owns the item.
         now: aware.
     """
     c, here = deliveries.c, dict(zip(("target_id", "session_id"), place, strict=True))
@@ -264,8 +264,9 @@ def write_put(
 
 
 def owner(key: str, ids: Collection[str]) -> str | None:
-    """Whose id stands in the key, if anybody's does."""
-    return next((person_id for person_id in ids if person_id in key), None)
+    """Whose id stands behind the last slash of the key, if anybody's does."""
+    person_id = key.rpartition("/")[2]
+    return person_id if person_id in ids else None
 
 
 def read_withdrawn(connection: Connection, target_id: str, session_id: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict
@@ -15,9 +16,11 @@ from mien.core.errors import NotFoundError, SettingError
 from mien.wiring.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from mien.core.attendance import Target
     from mien.core.faces import Picture
-    from mien.core.protocols import Classifier, Detector, Embedder, LivenessCheck, Refiner
+    from mien.core.protocols import Channel, Classifier, Detector, Embedder, LivenessCheck, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
+    from mien.jobs.deliver import Post
     from mien.media.images import ReadOptions
     from mien.media.sources import Source, SourceOptions
     from mien.recognition.enrolment import EnrolOptions
@@ -266,50 +269,12 @@ class House:
 
         return Post(self.gallery.attendance, self.gallery.outbox, self.channel, _SystemClock())
 
-    def channel(self, target: Target) -> Channel:
-        """The channel of a target.
-
-        Raises:
-            SettingError: a kind nobody knows, or options that cannot work.
-        """
-        makers: dict[str, Callable[[Target], Channel]] = {
-            "file": self._file_channel,
-            "webhook": self._webhook,
-            "sheets": self._sheets,
-        }
-        if target.kind not in makers:
-            raise SettingError(f"a sink of the kind {target.kind!r} is unknown; choose one of {', '.join(makers)}")
-        return makers[target.kind](target)
-
-    @staticmethod
-    def _file_channel(target: Target) -> Channel:
-        from mien.attendance.sinks.kept_file import FileChannel
-        from mien.attendance.tables import read_form
-
-        path = target.options.get("path", "")
-        if target.session_id is None and "{session}" not in path:
-            raise SettingError(f"{path} is for all sessions, each with its own file: put {{session}} into its name")
-        return FileChannel(Path(path), read_form(target.options.get("form", "entries")))
-
-    @staticmethod
-    def _webhook(target: Target) -> Channel:
-        from mien.attendance.sinks.webhook import WebhookChannel, WebhookOptions
-
-        given = target.options
-        secret = {"secret_file": given.get("secret_file", ""), "secret_variable": given.get("secret_variable", "")}
-        return WebhookChannel(WebhookOptions(given.get("url", ""), **secret), _SystemClock())
-
-    def _sheets(self, target: Target) -> Channel:
-        from mien.attendance.sinks.google_client import Pacer
-        from mien.attendance.sinks.google_sheets import GoogleSheets
-
-        pacer = self._pacers.setdefault(target.options.get("key_file", ""), Pacer())
-        return GoogleSheets.of(target, pacer)
-
     @cached_property
-    def _pacers(self) -> dict[str, Any]:
-        """Of each service account, whose quota all of its sheets share, by its key file."""
-        return {}
+    def channel(self) -> Callable[[Target], Channel]:
+        """Opens the channel of a target."""
+        from mien.wiring.channels import Channels
+
+        return Channels(_SystemClock())
 
     @cached_property
     def identifier(self) -> CosineIdentifier:

@@ -51,8 +51,8 @@ class FileChannel:
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+        """The whole path."""
+        return str(self.path)
 
     def deliver(
         self, register: Register, put: Mapping[str, str], withdrawn: Collection[str] = ()

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.core.errors import InputError, SettingError
-from mien.doors.cli import attendance_edit, attendance_enrol, attendance_sessions, attendance_watch
+from mien.doors.cli import (
+    attendance_edit,
+    attendance_enrol,
+    attendance_sessions,
+    attendance_sheets,
+    attendance_sinks,
+    attendance_watch,
+)
 from mien.doors.cli.attendance_book import Book, left_over, span
 from mien.doors.cli.attendance_sessions import Which
 from mien.doors.cli.attendance_times import read_moment
@@ -46,6 +53,8 @@ def register(app: typer.Typer) -> None:
     attendance_edit.register(attendance_sessions.register(group))
     attendance_enrol.register(group)
     attendance_watch.register(group)
+    attendance_sinks.register(group)
+    attendance_sheets.register(group)
     command(group, "see", DETECTING, NAMING)(see)
     for function in (mark, correct, report, export, sightings, questions, answer):
         command(group, function.__name__)(function)
