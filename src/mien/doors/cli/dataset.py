@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import InputError
-from mien.doors.cli import dataset_augment, dataset_boxes
+from mien.doors.cli import dataset_augment, dataset_borders, dataset_boxes, dataset_fetch
 from mien.doors.cli.command import Session, command
 from mien.doors.cli.folders import follow
 from mien.doors.cli.pictures import prepare_folder, shown
@@ -45,6 +45,8 @@ def register(app: typer.Typer) -> None:
     command(group, "split", reads=True)(split)
     command(group, "pack", reads=True)(pack)
     dataset_augment.register(group)
+    dataset_fetch.register(group)
+    dataset_borders.register(group)
 
 
 def info(
