@@ -28,6 +28,7 @@ class Epoch:
         val_loss: over the validation samples afterwards.
         accuracy: as ``loss``; None where the task has none.
         val_accuracy: as ``val_loss``.
+        seconds: it took, validation and all; no decision looks at it.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Epoch:
     val_loss: float
     accuracy: float | None = None
     val_accuracy: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ two steps; so the loop is ours and each step Keras's (docs/decisions/100).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,12 +141,13 @@ def fit(
     kept = Checkpoints(folder)
     history = kept.restore(model)
     while len(history) < options.epochs and not stops(history, options):
-        number = len(history) + 1
+        number, began = len(history) + 1, time.perf_counter()
         rate = rate_after(history, options)
         model.optimizer.learning_rate.assign(rate)
         learnt = yield from _learn(model, training, number, options)
         held = evaluate(model, validation, options.batch)
-        done = Epoch(number, rate, learnt["loss"], held["loss"], learnt.get("accuracy"), held.get("accuracy"))
+        seconds = round(time.perf_counter() - began, 3)
+        done = Epoch(number, rate, learnt["loss"], held["loss"], learnt.get("accuracy"), held.get("accuracy"), seconds)
         if not math.isfinite(done.val_loss):
             raise _no_number(number, "in validation")
         history = [*history, done]

@@ -17,7 +17,7 @@ from mien.core.people import Calibration
 
 __all__ = ["Activation", "Alignment", "Catalog", "Format", "Preprocessing", "Source", "WeightRecord", "record_to_toml"]
 
-Kind = Literal["detector", "embedder", "classifier"]
+Kind = Literal["detector", "embedder", "classifier", "backbone"]
 Activation = Literal["softmax", "sigmoid", "none"]
 Format = Literal["mtcnn", "facenet", "dlib", "onnx", "file", "int8", "ensemble"]
 
@@ -111,7 +111,7 @@ class WeightRecord:
 
     Args:
         name: what a user calls it.
-        kind: ``"detector"``, ``"embedder"`` or ``"classifier"``.
+        kind: ``"detector"``, ``"embedder"``, ``"classifier"`` or ``"backbone"``: what classifiers are trained on.
         format: how the foreign files become ours: the converter's name; ``"onnx"`` and ``"file"`` are used as they are;
             ``"int8"`` is made from the member and stored ranges; ``"ensemble"`` has members only.
         title: one line for lists.

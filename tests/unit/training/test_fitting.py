@@ -58,6 +58,11 @@ def run(folder: Path, options: FitOptions, *, steps: int = 10**9):
     return [np.array(w) for w in model.get_weights()]
 
 
+def lines(folder: Path) -> list[str]:
+    """The history without its times."""
+    return [line.rpartition(",")[0] for line in (folder / "history.csv").read_text().splitlines()]
+
+
 def test_the_best_epoch_is_the_first_with_the_least_validation_loss():
     """Of equal losses the earlier epoch counts; before the first there is none."""
     assert best_epoch([]) == 0
@@ -114,7 +119,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path):
         run(broken, options, steps=15)  # in the third epoch: 5 steps and a border each
         resumed = run(broken, options)
         assert max(np.abs(a - b).max() for a, b in zip(whole, resumed, strict=True)) <= 1e-5
-        assert (broken / "history.csv").read_bytes() == (tmp_path / f"{optimizer}-whole" / "history.csv").read_bytes()
+        assert lines(broken) == lines(tmp_path / f"{optimizer}-whole")
 
 
 def test_a_run_ends_with_the_weights_of_its_best_epoch(tmp_path):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mien.doors.cli import attendance, dataset, demo, detect, enroll, folders, frames, models, people, watch, who
+from mien.doors.cli import attendance, dataset, demo, detect, enroll, folders, frames, models, people, train, watch, who
 
 __all__ = ["app"]
 
@@ -36,5 +36,5 @@ def _about(
     """Knows the faces in your photos, videos and cameras."""
 
 
-for module in (detect, enroll, who, watch, people, attendance, frames, folders, dataset, models, demo):
+for module in (detect, enroll, who, watch, people, attendance, frames, folders, dataset, models, train, demo):
     module.register(app)
