@@ -228,6 +228,36 @@ def test_a_deleted_row_column_and_tab(google, outbox, school):
     assert len(log(google)) == 5
 
 
+def test_a_renamed_head(google, outbox, school):
+    """A meeting's head that is gone is reported; without the ids nothing is written, and all goes on when they are back."""
+    outbox.deliver(school)
+    tab = google.sheets[MARKS].tab("Algebra marks")
+    tab.put(0, 1, "number")
+    tab.put(0, 2, "week 1")
+    before = tab.values
+    school.correct("p4", "late", "was there")
+    assert list(outbox.deliver(school).edits) == ["marks/column/mien id"]
+    assert tab.values == before
+    tab.put(0, 1, "mien id")
+    assert list(outbox.deliver(school).edits) == [f"marks/column/{MONDAY}"]
+    tab.put(0, 2, MONDAY)
+    assert outbox.deliver(school).edits == {}
+    assert by_id(marks(google))["p4"][MONDAY] == "✓ late*"
+
+
+def test_a_cleared_tab(google, outbox, school):
+    """Somebody empties a tab: it is filled again only when they say so."""
+    outbox.deliver(school)
+    whole = marks(google)
+    google.sheets[MARKS].tab("Algebra marks").cells.clear()
+    assert list(outbox.deliver(school).edits) == ["marks/column/mien id"]
+    assert marks(google) == []
+    outbox.restore("marks/column/mien id")
+    assert outbox.deliver(school).edits == {}
+    assert marks(google) == whole
+    assert outbox.deliver(school).edits == {}
+
+
 def test_a_deleted_line_of_the_log(google, outbox, school):
     """It is reported, and the others go on."""
     outbox.deliver(school)

@@ -130,24 +130,32 @@ class _Comparison:
     known: dict[str, str]
 
     def plan(self, withdrawn: Collection[str]) -> Plan:
-        if double := set(self.grid.twice) & set(self.sheet.columns):
-            named = " and ".join(sorted(double))
-            raise DeliveryError(
-                f"the tab {self.spot.title!r} has two columns called {named}; rename one", passing=False
-            )
+        self._check_heads()
         tab = reconcile([self._item(tab_key(self.sheet), str(self.spot.gid), str(self.spot.gid), "")])
+        confirmed = dict(tab.confirmed)
+        if self.grid.header is None:  # no row can be found
+            if gone := reconcile([self._column(ID)]).edits:
+                return Plan(confirmed, gone)
+            stale = [key for key in self.known if key.lstrip("~") != tab_key(self.sheet)]
+            confirmed.update(dict.fromkeys(stale, ""))
+            self.known = {}
         heads = reconcile([self._column(head) for head in self.sheet.columns])
+        confirmed.update(heads.confirmed)
+        edits = [*heads.edits, *self._copies()]
         new = [head for head in self.sheet.columns if _column_key(self.sheet, head) in heads.writes]
-        confirmed, edits = {**tab.confirmed, **heads.confirmed}, list(heads.edits)
-        if ID not in self.grid.columns and ID not in new:  # no row can be found without it
-            return Plan(confirmed, tuple(edits), ())
         at = 1 + max((self.grid.columns[head] for head in self._our_columns()), default=-1)
         columns = {**self.grid.columns, **{head: at + i for i, head in enumerate(new)}}
         units = list(self._withdraw(withdrawn, confirmed))
         for row in self.sheet.rows:
             units.extend(self._compare(row, columns, confirmed, edits))
-        edits.extend(self._copies())
         return Plan(confirmed, tuple(edits), _steps(self.spot.gid, self._structure(new, at, heads.writes), units))
+
+    def _check_heads(self) -> None:
+        if double := set(self.grid.twice) & set(self.sheet.columns):
+            named = " and ".join(sorted(double))
+            raise DeliveryError(
+                f"the tab {self.spot.title!r} has two columns called {named}; rename one", passing=False
+            )
 
     def _item(self, key: str, wanted: str, found: str, where: str, entry_id: str = "") -> Item:
         return Item.of(self.known, key, wanted, found, f"{self.spot.title}{where}", entry_id)
