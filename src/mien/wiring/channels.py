@@ -66,6 +66,8 @@ def _file(target: Target) -> Channel:
     from mien.attendance.sinks.kept_file import FileChannel
 
     path = target.options.get("path", "")
+    if not path:
+        raise SettingError("a file is kept up to date where? name it with --path FILE.csv or FILE.xlsx")
     if target.session_id is None and "{session}" not in Path(path).name:
         raise SettingError(f"{path} is for all sessions, each with a file of its own: put {{session}} into its name")
     return FileChannel(Path(path), _form(target.options.get("form", "entries")))

@@ -71,7 +71,19 @@ def test_an_edited_file_is_left_and_reported(channel, path):
     assert deliver(channel, register(ADA, BOB), put) == []
     path.write_text("the teacher's")
     (edit,) = deliver(channel, register(ADA), put)
+    deliver(channel, register(ADA), put)  # found again, the same register: still an edit
     assert deliver(channel, register(ADA), put | {"file": edit.found}) == []
+    assert path.read_bytes() == ours
+
+
+def test_restored_it_is_written_over_though_nothing_changed(channel, path):
+    """The register is as it was when the file was written; what was found may be overwritten, and is."""
+    put = {}
+    deliver(channel, register(ADA), put)
+    ours = path.read_bytes()
+    path.write_text("the teacher's")
+    (edit,) = deliver(channel, register(ADA), put)
+    deliver(channel, register(ADA), put | {"file": edit.found})
     assert path.read_bytes() == ours
 
 

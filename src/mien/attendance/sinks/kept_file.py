@@ -21,7 +21,10 @@ from mien.core.errors import DeliveryError, InputError, MissingExtraError, Setti
 __all__ = ["FileChannel"]
 
 _FILE = "file"
-"""Key of the file itself; its value is the digest of what was written last."""
+"""Key of the file itself; its value is the digest of what was put there, or found there and may be written over."""
+_WRITTEN = "written"
+"""Key of the digest of what was really written there with the lines that are remembered."""
+_OWN = frozenset({_FILE, f"~{_FILE}", _WRITTEN})
 _SESSION = "{session}"
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBUSY, errno.EIO, errno.ESTALE, errno.ETXTBSY, errno.ENODEV})
 """Full, busy or away for a moment; anything else needs somebody."""
@@ -60,9 +63,10 @@ class FileChannel:
         """Write the file whole if a line of it changed or it is gone; nothing in between is ever seen."""
         path = self._path(register)
         lines = _lines(register)
-        gone = dict.fromkeys({*about(put, withdrawn), *(put.keys() - lines.keys() - {_FILE, f"~{_FILE}"})}, "")
+        gone = dict.fromkeys({*about(put, withdrawn), *(put.keys() - lines.keys() - _OWN)}, "")
         found = _digest_of(path)
-        if found and found == put.get(_FILE) and lines == {k: v for k, v in put.items() if k in lines} and not gone:
+        told = {key: value for key, value in put.items() if key in lines}
+        if found and found == put.get(_FILE) == put.get(_WRITTEN) and lines == told and not gone:
             return
         part = path.with_name(f".{path.stem}.part{path.suffix}")  # the same each time: a killed process leaves one only
         try:
@@ -74,7 +78,7 @@ class FileChannel:
                 return
             yield Delivered(tried({_FILE: item.wanted}))
             self._swap(part, path, found)
-            yield Delivered({**settled({_FILE: item.wanted}), **lines, **gone})
+            yield Delivered({**settled({_FILE: item.wanted}), _WRITTEN: item.wanted, **lines, **gone})
         finally:
             part.unlink(missing_ok=True)
 
@@ -127,7 +131,7 @@ def _digest_of(path: Path) -> str:
     """Of the bytes of a file; empty if it is not there."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
     except FileNotFoundError:
         return ""
     except OSError as error:

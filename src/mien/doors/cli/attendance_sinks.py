@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mien.jobs.deliver import Report, Step
     from mien.store.outbox import HeldEdit, TargetState
 
-__all__ = ["register", "stuck", "tell", "trouble"]
+__all__ = ["Background", "register", "stuck"]
 
 Kind = Literal["file", "webhook", "sheets"]
 Form = Literal["marks", "times", "people", "meetings", "entries"]
@@ -212,7 +213,7 @@ def _keep_delivering(session: Session, round_: Callable[[bool], Iterable[Step | 
         try:
             for event in round_(number == 0):
                 if isinstance(event, Report):
-                    tell(session, event, said)
+                    _tell(session, event, said)
                 if session.interrupted:
                     return
         except StoreBusyError as error:
@@ -230,27 +231,63 @@ def _rounds(session: Session, seconds: float) -> Iterator[int]:
             time.sleep(min(_LOOK, max(0.0, until - time.monotonic())))
 
 
-def tell(session: Session, report: Report, said: dict[str, str]) -> None:
-    """One line about a target if something became of it, or other than the last time.
+def _tell(session: Session, report: Report, said: dict[str, str]) -> None:
+    """One line about a target if something became of it, or other than what was ``said`` of it last."""
+    if _is_news(report, said):
+        row = {"at": now().isoformat(timespec="seconds"), **_report_row(report)}
+        session.out.line(f"{now().astimezone():%H:%M:%S}  {report.target}: {row['state']}", row, columns=_COLUMNS)
 
-    Args:
-        session: of the command.
-        report: what became of it.
-        said: what was said last, by target; kept by the caller.
-    """
-    state = f"{report.problem}; {report.edits} changed by hand"
-    if not report.written and said.get(report.target, "; 0 changed by hand") == state:
-        return
+
+def _is_news(report: Report, said: dict[str, str]) -> bool:
+    state = f"{report.problem}; {report.edits}"
+    before = said.get(report.target, "; 0")
     said[report.target] = state
-    row = {"at": now().isoformat(timespec="seconds"), **_report_row(report)}
-    session.out.line(f"{now().astimezone():%H:%M:%S}  {report.target}: {row['state']}", row, columns=_COLUMNS)
+    return bool(report.written) or state != before
+
+
+class Background:
+    """Delivery beside a command that goes on for long; a context manager. What becomes of it is told by ``tell``."""
+
+    def __init__(self, session: Session, *, wanted: bool) -> None:
+        from mien.jobs.deliverer import Deliverer
+
+        self._session = session
+        self._wanted = wanted
+        self._reports: SimpleQueue[Report] = SimpleQueue()  # the thread puts in, the command takes out
+        self._said: dict[str, str] = {}
+        self._deliverer = Deliverer(session.house.post, tell=self._reports.put)
+
+    def wake(self) -> None:
+        """There is something new to deliver."""
+        self._deliverer.wake()
+
+    def tell(self) -> None:
+        """Say what became of targets since the last time."""
+        while not self._reports.empty():
+            report = self._reports.get()
+            if _is_news(report, self._said):
+                say = self._session.out.problem if report.problem else self._session.out.note
+                say(f"{report.target}: {_report_row(report)['state']}")
+
+    def __enter__(self) -> Self:
+        if self._wanted:
+            self._deliverer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ended = self._deliverer.stop()
+        self.tell()
+        if not ended:
+            self._session.out.note(
+                "a place outside does not answer; the next delivery goes on: mien attendance deliver"
+            )
 
 
 _COLUMNS = ("at", "target", "written", "edits", "waiting", "state")
 
 
 def _report_row(report: Report) -> dict[str, Any]:
-    state = trouble(report.problem, report.since, report.waiting) or report.passed_over or "up to date"
+    state = _trouble(report.problem, report.since, report.waiting) or report.passed_over or "up to date"
     if report.written and not report.problem:
         state = f"{state}, {report.written} written"
     if report.edits:
@@ -261,7 +298,7 @@ def _report_row(report: Report) -> dict[str, Any]:
     return {**given, "state": state}
 
 
-def trouble(problem: str, since: datetime | None, waiting: int) -> str:
+def _trouble(problem: str, since: datetime | None, waiting: int) -> str:
     """Since when and why a place is not up to date, and what waits; empty if nothing hinders."""
     if not problem:
         return ""
@@ -272,12 +309,12 @@ def trouble(problem: str, since: datetime | None, waiting: int) -> str:
 def stuck(session: Session) -> Iterator[tuple[str, str]]:
     """Name and trouble of each place that is not up to date, for the doctor."""
     for state in session.house.gallery.outbox.states():
-        if words := trouble(state.error, state.since, state.waiting):
+        if words := _trouble(state.error, state.since, state.waiting):
             yield state.target.name, words
 
 
 def _state_words(state: TargetState) -> str:
-    words = trouble(state.error, state.since, state.waiting)
+    words = _trouble(state.error, state.since, state.waiting)
     if words and state.next_attempt is not None:
         return f"{words}; next attempt {_local(state.next_attempt)}"
     if words:
@@ -334,10 +371,11 @@ def adopt(session: Session, edit: EditId) -> None:
 
     gallery = session.house.gallery
     held = gallery.outbox.edit(edit)
-    if held.edit.status is None:
+    if held.edit.status is None or not held.edit.entry_id:
+        what = f"{held.edit.found!r} at {held.edit.where} is no mark" if held.edit.entry_id else held.edit.where
         raise InputError(
-            f"{held.edit.found!r} at {held.edit.where} is no mark; "
-            f"correct the book with: mien attendance correct, then: mien attendance edits restore {edit}"
+            f"{what}: it cannot be adopted as a whole; carry over what counts with mien attendance correct, "
+            f"then: mien attendance edits restore {edit}"
         )
     course = gallery.attendance.session(held.session_id)
     entry = _entry(session, course, held.edit.entry_id)

@@ -11,6 +11,7 @@ import typer
 
 from mien.core.errors import MienError
 from mien.doors.cli.attendance_book import records_of
+from mien.doors.cli.attendance_sinks import Background
 from mien.doors.cli.attendance_times import now, read_moment
 from mien.doors.cli.command import DETECTING, LIVENESS, NAMING, Exit, Session, command
 from mien.doors.cli.watch import (
@@ -66,6 +67,7 @@ def watch(
     once: Once = False,
     preview: Preview = False,
     port: Port = None,
+    no_deliver: Annotated[bool, typer.Option("--no-deliver", help="Leave places outside alone meanwhile.")] = False,
 ) -> int | None:
     """Take attendance from a camera: everybody it sees is written into the book, until Ctrl-C."""
     from mien.jobs.attend import SightingWriter
@@ -77,10 +79,18 @@ def watch(
     with session.house.source(what, SourceOptions(live=live, rate=fps, once=once, began=began)) as source:
         liveness = session.house.liveness()
         watcher = Watcher(WatcherOptions(away=away, every=every), live_only=liveness is not None)
-        with SightingWriter(session.house.gallery.attendance) as writer:
+        with (
+            Background(session, wanted=not no_deliver) as outside,
+            SightingWriter(session.house.gallery.attendance, written=outside.wake) as writer,
+        ):
             desk = Desk(session, source, writer, camera=camera or _camera_name(source), run=_run_name(began))
             with preview_of(session, source, wanted=preview, port=port) as screen:
-                how = Look(desk.hear, single, seconds, liveness, desk.tell, screen)
+
+                def after() -> None:
+                    desk.tell()
+                    outside.tell()
+
+                how = Look(desk.hear, single, seconds, liveness, after, screen)
                 ended = look(session, source, watcher, how)
             for event in watcher.finish():
                 desk.write(event)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import MienError, SettingError
+from mien.doors.cli.attendance_sinks import stuck
 from mien.doors.cli.command import NAMING, Exit, Session, ask, command
 from mien.doors.cli.pictures import shown
 
@@ -201,7 +202,7 @@ def _alignment(text: str) -> Alignment:
 
 def doctor(session: Session) -> None:
     """What this installation can do: versions, provider, weights, gallery, threshold, and what is missing."""
-    rows = [*_versions(), *_runtime(session), *_weights(session), *_gallery(session)]
+    rows = [*_versions(), *_runtime(session), *_weights(session), *_gallery(session), *_outside(session)]
     columns = ("what", "value", "remedy")
     session.out.table("mien doctor", rows, columns=columns)
     session.failed += sum(row.get("bad", False) for row in rows)
@@ -284,3 +285,13 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
     if threshold.calibration is not None:
         c = threshold.calibration
         yield _row("measured on", f"{c.data}; {c.protocol}; {c.comparisons:,} comparisons; {c.date}")
+
+
+def _outside(session: Session) -> Iterator[dict[str, Any]]:
+    """Places that attendance cannot be delivered to now."""
+    try:
+        troubles = list(stuck(session))
+    except MienError:  # a gallery that does not open was told before
+        return
+    for name, words in troubles:
+        yield _row(f"delivery to {name}", words, f"mien attendance sink check {name!r}", bad=True)
