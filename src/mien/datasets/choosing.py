@@ -118,6 +118,15 @@ def _ridge(x: Floats, y: Whole, asked: Floats) -> Whole:
     weight = (len(y) / (len(kinds) * sizes[place])).astype(np.float32)[:, None]
     wanted = np.where(place[:, None] == np.arange(len(kinds)), 1.0, -1.0).astype(np.float32)
     offset = (weight * wanted).mean(axis=0)
-    gram = x.T @ (weight * x) + np.float32(0.1 * len(y)) * np.eye(x.shape[1], dtype=np.float32)
-    solved = np.linalg.solve(gram, x.T @ (weight * (wanted - offset)))
+    root = np.sqrt(weight)
+    solved = _solved(root * x, root * (wanted - offset), 0.1 * len(y))
     return np.asarray(kinds[(asked @ solved + offset).argmax(axis=1)], np.intp)
+
+
+def _solved(x: Floats, wanted: Floats, penalty: float) -> Floats:
+    """Coefficients ``(d, k)`` of ridge regression, by the smaller of the two systems of equations."""
+    if len(x) >= x.shape[1]:
+        gram = x.T @ x + np.float32(penalty) * np.eye(x.shape[1], dtype=np.float32)
+        return np.asarray(np.linalg.solve(gram, x.T @ wanted), np.float32)
+    kernel = x @ x.T + np.float32(penalty) * np.eye(len(x), dtype=np.float32)
+    return np.asarray(x.T @ np.linalg.solve(kernel, wanted), np.float32)

@@ -9,7 +9,7 @@ import pytest
 
 from mien.core.errors import InputError, SettingError
 from mien.datasets.augmentation import Augmentation, AugmentOptions
-from mien.datasets.choosing import Trial, best, cross_validate, folds
+from mien.datasets.choosing import Trial, _solved, best, cross_validate, folds
 from mien.datasets.labelled import read_labelled
 from mien.datasets.splits import sides
 from mien.datasets.survey import survey
@@ -222,3 +222,12 @@ def test_choosing_on_real_patches(source):
     assert len(looked) == 12
     assert [trial.per_image for trial in last.result] == [0, 2]
     assert all(0 <= score <= 1 for trial in last.result for score in trial.scores)
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
+def test_both_ways_to_solve_give_ridge_regression(shape):
+    """More rows than features or fewer: the coefficients are those of the textbook's formula."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=shape).astype(np.float32), rng.normal(size=(shape[0], 2)).astype(np.float32)
+    expected = np.linalg.inv(x.T @ x + 2 * np.eye(shape[1])) @ x.T @ y
+    assert np.allclose(_solved(x, y, 2.0), expected, atol=1e-4)

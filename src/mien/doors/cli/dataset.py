@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.errors import InputError
+from mien.core.errors import InputError, SettingError
 from mien.doors.cli import dataset_augment, dataset_borders, dataset_boxes, dataset_fetch
 from mien.doors.cli.command import Session, command
 from mien.doors.cli.folders import follow
@@ -65,13 +65,17 @@ def info(
 ) -> int | None:
     """Count and check: classes, sizes, copies, blur, damaged files, pictures in two classes or on two sides; or boxes."""
     if annotations:
-        return dataset_boxes.check(session, source, annotations, fix)
+        return dataset_boxes.check(session, source, annotations, fix=fix, allow_leak=allow_leak)
     from mien.datasets.survey import refuse_leaks
 
+    if fix is not None:
+        raise SettingError("--fix mends a file of boxes; name it with --annotations FILE")
     seen = look(session, source, pattern=pattern, merge_case=merge_case)
     session.out.table(_title(seen), _by_class(seen), columns=CLASSES, data=_story(seen))
     for line in _findings(seen):
         session.out.note(line)
+    for rows in seen.in_two_classes:
+        session.out.problem(f"in two classes at once: {_names(seen, rows)}")
     if seen.leaks and allow_leak:
         session.out.problem(f"mien: {len(seen.leaks)} leaks allowed; a test on this set says little")
     elif not session.interrupted:
@@ -223,7 +227,11 @@ def _title(seen: Survey) -> str:
     counts = found.counts.values()
     balance = f", largest class {max(counts) / min(counts):.1f}× the smallest" if len(counts) > 1 else ""
     corrupt = f", {len(seen.corrupt)} cannot be read" if seen.corrupt else ""
-    return f"{shown(found.root)}: {len(found)} pictures of {len(found.classes)} classes{balance}{corrupt}"
+    return f"{shown(found.root)}: {len(found)} pictures of {_classes(found)}{balance}{corrupt}"
+
+
+def _classes(found: LabelledSet) -> str:
+    return "1 class" if len(found.classes) == 1 else f"{len(found.classes)} classes"
 
 
 def _by_class(seen: Survey) -> list[dict[str, Any]]:
@@ -252,7 +260,7 @@ def _by_class(seen: Survey) -> list[dict[str, Any]]:
 
 
 def _findings(seen: Survey) -> list[str]:
-    """What is worth a line each: too little, copies, contradictions."""
+    """What is worth a line each: too little, copies, blur."""
     from mien.datasets.labelled import require_classes
 
     lines = []
@@ -262,7 +270,6 @@ def _findings(seen: Survey) -> list[str]:
         lines.append(str(error))
     lines += [f"the same file: {_names(seen, rows)}" for rows in seen.copies]
     lines += [f"near-duplicates: {_names(seen, rows)}" for rows in seen.alike if rows not in seen.copies]
-    lines += [f"in two classes at once: {_names(seen, rows)}" for rows in seen.in_two_classes]
     lines += [f"blurred ({seen.looks[row].sharpness:.0f}): {shown(seen.found.names[row])}" for row in seen.blurred]
     return lines
 

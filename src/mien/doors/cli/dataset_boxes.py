@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,27 +33,37 @@ COLUMNS = (
 _LISTED = 20
 
 
-def check(session: Session, pictures: Path, files: Sequence[Path], fix: Path | None) -> int | None:
-    """Count the boxes of annotation files and say what is wrong with which; ``--fix`` writes one of them mended."""
+def check(session: Session, pictures: Path, files: Sequence[Path], *, fix: Path | None, allow_leak: bool) -> int | None:
+    """Count the boxes of annotation files and say what is wrong with which; ``--fix`` writes one of them mended.
+
+    Raises:
+        SettingError: more than one file to mend.
+        InputError: two files that name the same picture.
+    """
     from mien.datasets.box_files import check_boxes, read_boxes, write_mended
 
     if fix is not None and len(files) != 1:
         raise SettingError(f"--fix writes one file, {len(files)} were given; mend them one by one")
     rows: list[dict[str, Any]] = []
     faults: list[Fault] = []
+    told: list[str] = []
+    named: dict[str, set[str]] = {}
     for file in files:
         found = read_boxes(file, pictures)
         sizes = _sizes(session, pictures, found)
         faults = check_boxes(found, sizes)
         rows.append(_row(file, found, sizes, faults))
+        named[file.name] = set(found.pictures)
+        told += [fault.words for fault in faults]
         _tell(session, faults)
-    session.out.table(f"boxes of {shown(pictures)}", rows, columns=COLUMNS)
+    session.out.table(f"boxes of {shown(pictures)}", rows, columns=COLUMNS, data={"files": rows, "faults": told})
     if fix is not None and not session.interrupted:
         prepare_folder(fix.parent)
         counts = write_mended(found, faults, fix)
         said = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "nothing to mend"
         session.out.note(f"{shown(fix)} written: {said}")
         return None
+    _refuse_shared(session, named, allow_leak=allow_leak)
     return Exit.SOME_FAILED if any(row["faults"] for row in rows) else None
 
 
@@ -83,26 +95,43 @@ def tiles(
     return drawn, names
 
 
+def _refuse_shared(session: Session, named: dict[str, set[str]], *, allow_leak: bool) -> None:
+    """Stop where two files, of train and of test, name the same pictures."""
+    for one, other in itertools.combinations(named, 2):
+        if shared := sorted(named[one] & named[other]):
+            said = f"leak: {len(shared)} pictures in both {shown(one)} and {shown(other)}, the first {shown(shared[0])}"
+            if not allow_leak:
+                raise InputError(
+                    f"{said}; a test on what was learnt says nothing; take them out of one, or --allow-leak"
+                )
+            session.out.problem(f"mien: {said}; allowed")
+
+
 def _sizes(session: Session, pictures: Path, found: BoxFile) -> dict[str, tuple[int, int]]:
-    """Width and height of the pictures that are there; the damaged ones are reported."""
+    """Width and height of the pictures that are there; the damaged ones are reported. None at all is said, once."""
     from mien.datasets.box_files import find_picture
 
     there = {path: name for name in found.pictures if (path := find_picture(pictures, name)) is not None}
     if not there:
-        raise InputError(f"{shown(pictures)}: none of the {len(found.pictures)} pictures of {found.path.name} is there")
+        session.out.note(
+            f"none of the {len(found.pictures)} pictures of {found.path.name} is in {shown(pictures)}: all its boxes are"
+            " counted, and held against no border but the file's own"
+        )
+        return {}
     return {there[path]: picture.size for path, picture in readable(session, list(there), "looking at pictures")}
 
 
 def _row(file: Path, found: BoxFile, sizes: dict[str, tuple[int, int]], faults: Sequence[Fault]) -> dict[str, Any]:
-    counted = [line for line in found.boxes if line.picture in sizes]
-    sides = sorted(min(x2 - x1, y2 - y1) for x1, y1, x2, y2 in (line.box for line in counted))
+    counted = [line for line in found.boxes if not sizes or line.picture in sizes]
+    counted = [line for line in counted if all(map(math.isfinite, line.box))]
+    sides = sorted(min(abs(x2 - x1), abs(y2 - y1)) for x1, y1, x2, y2 in (line.box for line in counted))
     return {
         "file": file.name,
         "format": {"wider": "WIDER", "mat": "WIDER", "fddb": "FDDB", "coco": "COCO", "csv": "CSV"}[found.form],
         "pictures": len(sizes),
         "absent": len(found.pictures) - len(sizes),
         "boxes": len(counted),
-        "faces per picture": round(len(counted) / max(len(sizes), 1), 2),
+        "faces per picture": round(len(counted) / max(len(sizes) or len(found.pictures), 1), 2),
         **{name: round(sides[at], 1) for name, at in _places(len(sides)).items()},
         "faults": len(faults),
         "by kind": dict(Counter(fault.kind for fault in faults)),
