@@ -218,8 +218,12 @@ class AttendanceLog(Protocol):
         """What was opened and closed by hand, in the order in which it was."""
         ...
 
-    def append(self, sightings: Sequence[Sighting]) -> int:
+    def append(self, sightings: Sequence[Sighting], *, crops: Mapping[str, bytes] | None = None) -> int:
         """Write sightings, all or none; how many were new: an id that is there already is passed over.
+
+        Args:
+            sightings: what was seen.
+            crops: JPEG by the sighting's id: kept as evidence if everybody it may show allows it, else forgotten.
 
         Raises:
             NotFoundError: a person who is not in the gallery (any more).
@@ -275,7 +279,8 @@ class Channel(Protocol):
 
         Args:
             register: what should stand there.
-            put: value by key of what we had put there, as ``Delivered.put`` gave it.
+            put: value by key of what we had put there, as ``Delivered.put`` gave it. The key of a person's item ends with
+                a slash and their id; one that begins with ``~`` is a note of the channel's own.
             withdrawn: ids of people who were removed: whatever of ``put`` belongs to them goes from the place.
 
         Raises:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from mien.core.errors import DuplicateError, InputError
 from mien.core.people import Person
 from mien.core.protocols import Clock
 from mien.store import attendance_rows as rows
-from mien.store import identities, ledger
+from mien.store import evidence_rows, identities, ledger
 from mien.store.names import clean_name, name_key
 from mien.store.schema import answers, openings, sessions
 
@@ -186,16 +186,26 @@ class SqlAttendanceLog:
 
     # What was seen and said
 
-    def append(self, sightings: Sequence[Sighting]) -> int:
+    def append(self, sightings: Sequence[Sighting], *, crops: Mapping[str, bytes] | None = None) -> int:
         """Write sightings, all or none; how many were new: an id that is there already is passed over.
 
         When this returns they are on the disk: a process killed afterwards loses none of them.
 
+        Args:
+            sightings: what was seen.
+            crops: JPEG by the sighting's id. Those of people who allow it are kept as evidence, in the same
+                transaction; the others are forgotten here.
+
         Raises:
             NotFoundError: a person who is not in the gallery (any more).
+            InputError: a crop that is none.
         """
         with self._database.writing() as connection:
-            return sum(rows.add_sighting(connection, s, s.id or str(uuid.uuid4())) for s in sightings)
+            given = [s if s.id else replace(s, id=str(uuid.uuid4())) for s in sightings]
+            written = [s for s in given if rows.add_sighting(connection, s, s.id)]
+            if crops:
+                evidence_rows.keep_crops(connection, written, crops, self._clock.now())
+            return len(written)
 
     def sightings(self, since: datetime = _EVER[0], until: datetime = _EVER[1]) -> list[Sighting]:
         """Those seen between two moments, both included, in the order in which they came in."""
@@ -217,6 +227,7 @@ class SqlAttendanceLog:
                     raise InputError(f"{answer.sighting_id} is no ambiguous sighting; see: mien attendance questions")
                 row = {"sighting_id": answer.sighting_id, "person_id": person_id, "actor": answer.by, "at": answer.at}
                 connection.execute(insert(answers).values(row))
+            evidence_rows.settle(connection, [answer.sighting_id for answer in given], person_id)
             self._note(connection, "answer", person_id or "", sightings=len(given))
             return given
 

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 from mien.core.attendance import Correction, Place, Rules, Session, Sighting
 from mien.core.errors import NotFoundError
 from mien.store import identities
+from mien.store.evidence_rows import delete_evidence, drop_without_consent, of_person
 from mien.store.names import name_key, storable
-from mien.store.schema import answers, corrections, openings, roster, sessions, sighting_candidates, sightings
+from mien.store.schema import answers, consents, corrections, openings, roster, sessions, sighting_candidates, sightings
 
 __all__ = [
     "add_correction",
@@ -249,6 +250,7 @@ def delete_attendance(connection: Connection, person_id: str) -> dict[str, int]:
     An ambiguous sighting goes if they were the answer; if they were only one of its candidates, it stays without them.
     """
     s, c = sightings.c, sighting_candidates.c
+    crops = delete_evidence(connection, of_person(person_id))
     answered = select(answers.c.sighting_id).where(answers.c.person_id == person_id)
     gone = {
         "sightings": delete(sightings).where(or_(s.person_id == person_id, s.id.in_(answered))),
@@ -256,14 +258,16 @@ def delete_attendance(connection: Connection, person_id: str) -> dict[str, int]:
         "corrections": delete(corrections).where(corrections.c.person_id == person_id),
         "roster": delete(roster).where(roster.c.person_id == person_id),
     }
-    return {kind: connection.execute(statement).rowcount for kind, statement in gone.items()}
+    return {"evidence": crops} | {kind: connection.execute(statement).rowcount for kind, statement in gone.items()}
 
 
 def merge_attendance(connection: Connection, keep: str, gone: str) -> None:
-    """Move what was seen of ``gone`` and said about them to ``keep``."""
+    """Move what was seen of ``gone`` and said about them to ``keep``, whose consent now counts for both."""
     for table in (sightings, answers, corrections):
         connection.execute(update(table).where(table.c.person_id == gone).values(person_id=keep))
     for table, place in ((roster, roster.c.session_id), (sighting_candidates, sighting_candidates.c.sighting_id)):
         both = select(place).where(table.c.person_id == keep)
         connection.execute(update(table).where(table.c.person_id == gone, place.not_in(both)).values(person_id=keep))
         connection.execute(delete(table).where(table.c.person_id == gone))
+    connection.execute(delete(consents).where(consents.c.person_id == gone))
+    drop_without_consent(connection, keep)

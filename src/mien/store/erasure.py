@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, ScalarResult, select
 
-from mien.core.errors import StoreBusyError, StoreError
+from mien.core.errors import InputError, NotFoundError, StoreBusyError, StoreError
 from mien.store import identities, ledger
 from mien.store.byte_search import search
 from mien.store.changes import delete_person
 from mien.store.database import Database, sidecars
+from mien.store.evidence_rows import of_person
 from mien.store.outbox_rows import withdrawing
 from mien.store.schema import (
     audit,
     corrections,
     deliveries,
     edits,
+    evidence,
     people,
     pointers,
     sessions,
@@ -36,7 +38,7 @@ from mien.store.schema import (
 )
 from mien.store.upgrades import copies
 
-__all__ = ["Receipt", "compact", "erase"]
+__all__ = ["Receipt", "compact", "erase", "verify"]
 
 _OUT_OF_REACH = (
     "photographs, exports and backups kept elsewhere",
@@ -75,6 +77,8 @@ class Receipt:
         notes: what hindered it and what to do.
         out_of_reach: what mien cannot alter.
         time: when the rows were removed, aware.
+        ids: all ids that are no more: the person's, former ones, those of their templates. They say nothing about
+            anybody, and ``verify`` looks for them again.
     """
 
     person_id: str
@@ -86,6 +90,7 @@ class Receipt:
     notes: tuple[str, ...]
     out_of_reach: tuple[str, ...]
     time: datetime
+    ids: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with ISO time and the sum of the bytes searched."""
@@ -114,23 +119,77 @@ def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt
         removed = delete_person(connection, person_id)
         awaited = withdrawing(connection, ids=[n.content.decode() for n in needles if n.kind == "id"])
         ledger.note(connection, ledger.Line(now, actor, "remove", person_id, removed))
-    notes = [*compact(database), *_short_names(needles), *_kept_names(database, needles), *_awaited(awaited)]
-    needles = [n for n in needles if n.kind != "name" or len(n.content) >= _SHORTEST_NAME]
+    receipt = Receipt(
+        person_id=person_id,
+        removed=removed,
+        withdrawing=awaited,
+        searched={},
+        traces=(),
+        verified=False,
+        notes=(*compact(database), *_short_names(needles), *_kept_names(database, needles), *_awaited(awaited)),
+        out_of_reach=_OUT_OF_REACH,
+        time=now,
+        ids=tuple(n.content.decode() for n in needles if n.kind == "id"),
+    )
+    return _searched(database, receipt, [n for n in needles if n.kind != "name" or len(n.content) >= _SHORTEST_NAME])
+
+
+def verify(database: Database, ids: Sequence[str]) -> Receipt:
+    """Look again for somebody who was removed, after rebuilding the file and folding the log into it.
+
+    What the removal searched for besides (name, photographs, vectors) is known to nobody any more; rows that held it
+    held one of the ids too.
+
+    Args:
+        database: where they were.
+        ids: ``Receipt.ids``, or the person's id alone.
+
+    Raises:
+        NotFoundError: this gallery removed nobody with one of these ids.
+        InputError: they are known here.
+        StoreReadOnlyError: the gallery cannot be written to.
+    """
+    c = audit.c
+    with database.writing() as connection:
+        hashes = {ledger.hashed(i): i for i in ids}
+        removal = (c.subject.in_(hashes), c.action == "remove")
+        row = connection.execute(select(audit).where(*removal).order_by(c.seq.desc()).limit(1)).first()
+        known = connection.execute(select(people.c.name).where(people.c.id.in_(ids))).scalar()
+        awaited = withdrawing(connection, ids=list(ids))
+    if known is not None:
+        raise InputError(f"{known} is known here and was not removed; remove them with: mien people remove")
+    if row is None:
+        raise NotFoundError("this gallery removed nobody with this id; give the gallery of the receipt (--database)")
+    receipt = Receipt(
+        person_id=hashes[row.subject],
+        removed=row.details,
+        withdrawing=awaited,
+        searched={},
+        traces=(),
+        verified=False,
+        notes=(*compact(database), *_awaited(awaited)),
+        out_of_reach=_OUT_OF_REACH,
+        time=row.at,
+        ids=tuple(ids),
+    )
+    return _searched(database, receipt, [_Needle("id", i.encode()) for i in ids])
+
+
+def _searched(database: Database, receipt: Receipt, needles: Sequence[_Needle]) -> Receipt:
+    """The receipt with what the raw bytes of all files say."""
+    notes = receipt.notes
     try:
         searched, traces, shredded = _look_for(database, needles)
     except (OSError, subprocess.CalledProcessError) as error:
         searched, traces, shredded = {}, (), 0
-        notes.append(f"the files could not be searched ({error}); look at their permissions")
-    return Receipt(
-        person_id=person_id,
-        removed={**removed, "copies": shredded},
-        withdrawing=awaited,
+        notes = (*notes, f"the files could not be searched ({error}); look at their permissions")
+    return replace(
+        receipt,
+        removed={**receipt.removed, "copies": shredded},
         searched=searched,
         traces=traces,
         verified=bool(searched) and not traces,
-        notes=tuple(notes),
-        out_of_reach=_OUT_OF_REACH,
-        time=now,
+        notes=notes,
     )
 
 
@@ -160,13 +219,15 @@ def _needles(connection: Connection, person_id: str) -> list[_Needle]:
         *(("name", name) for name in {*scalars(people.c.name, people.c.id), *scalars(people.c.name_key, people.c.id)}),
     ]
     vectors = scalars(t.vector, t.person_id)
+    crops = connection.execute(select(evidence.c.jpeg).where(of_person(person_id))).scalars()
     return [
         *(_Needle(kind, text.encode()) for kind, text in texts),
         *(_Needle("vector", window) for vector in vectors for window in _windows(vector)),
+        *(_Needle("evidence", window) for crop in crops for window in _windows(crop)[1:]),  # JPEGs begin alike
     ]
 
 
-def _windows(vector: bytes) -> Iterable[bytes]:
+def _windows(vector: bytes) -> tuple[bytes, ...]:
     middle = len(vector) // 2
     return (vector[:_WINDOW], vector[middle : middle + _WINDOW], vector[-_WINDOW:])
 
@@ -216,6 +277,7 @@ def _still_known(database: Database, needle: _Needle) -> bool:
         "name": (*_NAMES_KEPT, *_AWAITED),
         "photo": (templates.c.photo_sha256,),
         "vector": (templates.c.vector,),
+        "evidence": (evidence.c.jpeg,),
         "id": _AWAITED,
     }[needle.kind]
     with database.reading() as connection:

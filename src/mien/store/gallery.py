@@ -17,7 +17,8 @@ from mien.core.protocols import Clock
 from mien.store import changes, identities, ledger, records, transfer
 from mien.store.attendance_log import SqlAttendanceLog
 from mien.store.database import Database, path_of, sidecars
-from mien.store.erasure import Receipt, compact, erase
+from mien.store.erasure import Receipt, compact, erase, verify
+from mien.store.evidence import SqlEvidence
 from mien.store.outbox import SqlOutbox
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
 from mien.store.schema import audit, people, templates
@@ -114,6 +115,11 @@ class SqlGallery:
     def attendance(self) -> SqlAttendanceLog:
         """What was seen of these people: the attendance log in the same file; it closes with the gallery."""
         return SqlAttendanceLog(self._database, actor=self._actor, clock=self._clock)
+
+    @property
+    def evidence(self) -> SqlEvidence:
+        """Crops kept as evidence of sightings, and who allows it, in the same file."""
+        return SqlEvidence(self._database, actor=self._actor, clock=self._clock)
 
     @property
     def outbox(self) -> SqlOutbox:
@@ -283,6 +289,18 @@ class SqlGallery:
         """
         self._cache.clear()
         return erase(self._database, who, now=self._clock.now(), actor=self._actor)
+
+    def verify_removal(self, ids: Sequence[str]) -> Receipt:
+        """Look again for somebody who was removed while another program read; see ``erasure.verify``.
+
+        Args:
+            ids: ``Receipt.ids``, or the id of the person alone.
+
+        Raises:
+            NotFoundError: this gallery removed nobody with one of these ids.
+            InputError: they are known here.
+        """
+        return verify(self._database, ids)
 
     def compact(self) -> tuple[str, ...]:
         """Rebuild the file without free pages and fold the log into it; what hindered it, empty if nothing did."""

@@ -34,9 +34,11 @@ __all__ = [
     "audit",
     "calibration_people",
     "calibrations",
+    "consents",
     "corrections",
     "deliveries",
     "edits",
+    "evidence",
     "metadata",
     "openings",
     "people",
@@ -274,7 +276,7 @@ deliveries = Table(
     metadata,
     Column("target_id", ForeignKey("targets.id", ondelete="CASCADE"), primary_key=True),
     Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True, index=True),
-    Column("key", String(400), primary_key=True),  # the channel's own, with the person's id in it
+    Column("key", String(400), primary_key=True),  # the channel's own; a person's ends with /ID, a note begins with ~
     Column("person_id", String(36), nullable=True, index=True),  # no foreign key: outlives its person until withdrawn
     Column("value", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
@@ -299,4 +301,24 @@ edits = Table(
     Column("state", String(10), nullable=False),  # open, adopted, restored, gone
     Column("settled", UtcDateTime, nullable=True),
     Column("actor", Text, nullable=False),
+)
+
+# Evidence: crops of sightings, only of people who allow it
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    Column("evidence", Boolean, nullable=False),  # whether crops may be kept
+    Column("actor", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("sighting_id", ForeignKey("sightings.id", ondelete="CASCADE"), primary_key=True),
+    Column("kept", UtcDateTime, nullable=False, index=True),
+    Column("size", Integer, nullable=False),  # bytes
+    Column("jpeg", LargeBinary, nullable=False),  # last: it may leave the page
 )

@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     liveness_model: str = "minifasnet"
     liveness_threshold: Share = 0.5
 
+    # evidence of sightings
+    evidence: bool = False
+    evidence_days: Annotated[float, Field(gt=0, le=36500)] = 30
+
     # learning people
     min_size: Annotated[float, Field(ge=0)] = 40
     min_sharpness: Annotated[float, Field(ge=0)] = 30

@@ -14,6 +14,7 @@ from mien.core.errors import InputError, SettingError
 from mien.doors.cli import (
     attendance_edit,
     attendance_enrol,
+    attendance_evidence,
     attendance_sessions,
     attendance_sheets,
     attendance_sinks,
@@ -22,7 +23,7 @@ from mien.doors.cli import (
 from mien.doors.cli.attendance_book import Book, left_over, span
 from mien.doors.cli.attendance_sessions import Which
 from mien.doors.cli.attendance_times import read_moment
-from mien.doors.cli.command import DETECTING, NAMING, Session, command
+from mien.doors.cli.command import DETECTING, EVIDENCE, NAMING, Session, command
 from mien.doors.cli.detect import Paths
 from mien.doors.cli.pictures import find, readable, shown
 
@@ -55,7 +56,8 @@ def register(app: typer.Typer) -> None:
     attendance_watch.register(group)
     attendance_sinks.register(group)
     attendance_sheets.register(group)
-    command(group, "see", DETECTING, NAMING)(see)
+    attendance_evidence.register(group)
+    command(group, "see", DETECTING, NAMING, EVIDENCE)(see)
     for function in (mark, correct, report, export, sightings, questions, answer):
         command(group, function.__name__)(function)
 
@@ -71,11 +73,16 @@ def see(
 
     moment = read_moment(at, "--at")
     log, recognizer = session.house.gallery.attendance, session.house.recognizer
+    if session.house.settings.evidence:
+        attendance_evidence.purge_old(session)
     rows = []
     for path, picture in readable(session, find(session, paths), "looking for people", chip=160):
-        matches = recognizer.identify(picture).matches or ()
+        faces = recognizer.identify(picture)
+        matches = faces.matches or ()
         seen = [Sighting.of(match, moment, camera) for match in matches]
-        new = log.append([changed(s, id=_id_of(s, picture.sha256, i)) for i, s in enumerate(seen)])
+        seen = [changed(s, id=_id_of(s, picture.sha256, i)) for i, s in enumerate(seen)]
+        crops = attendance_evidence.crops_of(picture, faces, seen) if session.house.settings.evidence else None
+        new = log.append(seen, crops=crops)
         named = ", ".join(m.name for m in matches if m.name)
         rows.append({"picture": shown(path), "faces": len(seen), "new": new, "people": named})
     session.out.table(

@@ -22,7 +22,7 @@ from mien.doors.cli.output import Output
 if TYPE_CHECKING:
     from mien.wiring.bootstrap import House
 
-__all__ = ["DETECTING", "GATE", "LIVENESS", "NAMING", "Exit", "Session", "ask", "command"]
+__all__ = ["DETECTING", "EVIDENCE", "GATE", "LIVENESS", "NAMING", "Exit", "Session", "ask", "command"]
 
 
 Item = TypeVar("Item")
@@ -151,6 +151,12 @@ GATE = (
     Setting("min_contrast", float, "Least contrast, 0 to 1.", "The gate"),
     Setting("max_yaw", float, "Greatest turn of the head, degrees.", "The gate"),
     Setting("max_roll", float, "Greatest tilt of the head, degrees.", "The gate"),
+)
+
+
+EVIDENCE = (
+    Setting("evidence", bool, "Keep crops of sightings, of people who allow it (mien people consent).", "Evidence"),
+    Setting("evidence_days", float, "Days for which crops are kept.", "Evidence"),
 )
 
 

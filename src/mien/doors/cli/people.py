@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +14,7 @@ from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
     from mien.core.people import Person
+    from mien.store.erasure import Receipt
 
 __all__ = ["register"]
 
@@ -25,8 +27,9 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     people = typer.Typer(no_args_is_help=True, help="The people that are known: list, rename, merge, remove, export.")
     app.add_typer(people, name="people", rich_help_panel="People")
-    for function in (list_people, show, rename, merge, remove, export, import_people):
-        command(people, function.__name__.removesuffix("_people"), reads=function is not import_people)(function)
+    for function in (list_people, show, consent, rename, merge, remove, verify_removal, export, import_people):
+        name = function.__name__.removesuffix("_people").replace("_", "-")
+        command(people, name, reads=function is not import_people)(function)
 
 
 def list_people(session: Session) -> None:
@@ -57,6 +60,32 @@ def show(session: Session, who: Who) -> None:
     columns = ("template", "photo", "box", "space", "detector", "sharpness", "since")
     data = {"id": person.id, "name": person.name, "since": person.created.isoformat(), "templates": rows}
     session.out.table(f"{person.name}, {person.id}", rows, columns=columns, data=data)
+
+
+def consent(
+    session: Session,
+    who: Who,
+    evidence: Annotated[
+        Literal["yes", "no"] | None, typer.Option(help="May crops of them be kept as evidence of sightings?")
+    ] = None,
+) -> None:
+    """What a person allows; without an option it is only shown. Taken back, the crops there are go at once."""
+    kept = session.house.gallery.evidence
+    if evidence is not None:
+        gone = kept.set_consent(who, allowed=evidence == "yes")
+        if gone.crops:
+            session.out.note(f"{gone.crops} crops were deleted")
+        for note in gone.notes:
+            session.out.note(note)
+    found = kept.consent(who)
+    row = {
+        "name": found.person.name,
+        "evidence": "yes" if found.evidence else "no",
+        "said": None if found.at is None else found.at.isoformat(timespec="seconds"),
+        "by": found.by,
+        "crops": found.crops,
+    }
+    session.out.table("consent", [row], columns=tuple(row))
 
 
 def rename(session: Session, who: Who, name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
@@ -104,6 +133,9 @@ def remove(
     photo: Annotated[
         str | None, typer.Option(metavar="TEMPLATE", help="Forget this one photo only, as `people show` names it.")
     ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the receipt into a file too, for verify-removal.")
+    ] = None,
     yes: Yes = False,
 ) -> int | None:
     """Forget a person, or one photo of theirs: nothing is left behind, and the receipt says what went."""
@@ -111,16 +143,68 @@ def remove(
     if photo is not None:
         _remove_photo(session, person, photo)
         return None
+    if receipt is not None:
+        _check_receipt(receipt)
     if not yes and not ask(f"Forget {person.name} ({person.templates} photos) for ever?"):
         session.out.note("nothing was removed")
         return Exit.FAILED
-    receipt = session.house.gallery.remove(person.id)
+    return _tell_receipt(session, session.house.gallery.remove(person.id), receipt)
+
+
+def verify_removal(
+    session: Session,
+    what: Annotated[str, typer.Argument(metavar="FILE.json", help="A receipt of `people remove`, or the id in it.")],
+    receipt: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the new receipt into a file too.")
+    ] = None,
+) -> int | None:
+    """Look again for somebody who was removed while another program had the gallery open."""
+    if receipt is not None:
+        _check_receipt(receipt)
+    return _tell_receipt(session, session.house.gallery.verify_removal(_ids_of(what)), receipt)
+
+
+def _ids_of(what: str) -> list[str]:
+    """The ids of a receipt, or the one that was typed.
+
+    Raises:
+        InputError: no receipt.
+    """
+    path = Path(what)
+    if not path.is_file():
+        if path.suffix:
+            raise InputError(f"no file {shown(path)}; give the receipt of a removal, or the id in it")
+        return [what]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [str(content["person_id"]), *(str(i) for i in content["ids"] if i != content["person_id"])]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{shown(path)} is no receipt of a removal; write one with --receipt") from error
+
+
+def _check_receipt(path: Path) -> None:
+    """Before anything is removed: a receipt that cannot be written would be lost."""
+    if path.exists():
+        raise InputError(f"{shown(path)} is there already; choose another name for the receipt")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {shown(path.parent)} for the receipt; make it first")
+
+
+def _tell_receipt(session: Session, receipt: Receipt, path: Path | None) -> int | None:
+    """Print the receipt and write it into a file, if one was asked for; the exit code."""
+    from mien.media.images import write_whole
+
     row = receipt.to_dict()
     rows = [
         {"what": key, "value": value if isinstance(value, str | int | float) else _flat(value)}
         for key, value in row.items()
     ]
     session.out.table("receipt", rows, columns=("what", "value"), data=row)
+    if path is not None:
+        write_whole(path, json.dumps(row, ensure_ascii=False, indent=2).encode())
+    if not receipt.verified:
+        again = receipt.person_id if path is None else shown(path)
+        session.out.problem(f"not verified; close other programs, then: mien people verify-removal {again}")
     return None if receipt.verified else Exit.FAILED
 
 
