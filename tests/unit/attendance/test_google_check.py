@@ -70,11 +70,14 @@ def test_before_the_first_delivery(outbox):
         ("429", "read", "Google", "fewer requests a minute"),
         ("503", "read", "Google", "out of order for the moment"),
         ("login page", "read", "network", "login page"),
+        ("login page", "token", "network", "login page"),
+        ("503", "token", "network", "sign-in is out of order for the moment"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_remedy(google, channel_of, fault, on, name, words):
+def test_what_is_wrong_is_named_with_its_remedy(google, channel_of, monkeypatch, fault, on, name, words):
     """Each fault is found at the thing it is about, in words that say what to do."""
-    google.fail(fault, on)
+    monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda _: None)
+    google.fail(fault, on, times=3 if on == "token" else 1)  # google-auth tries three times for a token
     ((found, said),) = wrong(channel_of())
     assert found == name
     assert re.search(words, said), said

@@ -133,6 +133,19 @@ def test_an_hour_offline(google, outbox, school, channel_of):
     assert len(log(google if not outbox.deliver(school).edits else None)) == 4
 
 
+def test_a_slow_google(google, outbox, school, monkeypatch):
+    """An answer that comes too late is no answer: passing; what was written then is found the next time."""
+    monkeypatch.setattr("mien.attendance.sinks.google_client._TIMEOUT", (5.0, 0.3))
+    google.latency = 0.6
+    with pytest.raises(DeliveryError, match="in time") as caught:
+        outbox.deliver(school)
+    assert caught.value.passing
+    google.latency = 0.0
+    monkeypatch.setattr("mien.attendance.sinks.google_client._TIMEOUT", (5.0, 30.0))
+    assert outbox.deliver(school).edits == {}
+    assert (len(marks(google)), len(log(google))) == (5, 4)
+
+
 def test_killed_anywhere(google, outbox, school):
     """A process that dies at any point, again and again, with new sightings between: everything once, no false edits."""
     for minute, after in enumerate(range(1, 12)):

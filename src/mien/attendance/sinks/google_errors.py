@@ -61,11 +61,16 @@ def explained(where: Where) -> Iterator[None]:
         raise _of_network(error) from error
     except RefreshError as error:
         raise _of_token(error, where) from error
+    except TypeError as error:  # google-auth, when a page of the network's own comes in place of a token
+        raise GoogleError("network", _IN_ITS_PLACE, passing=True) from error
     except GoogleAuthError as error:
         raise GoogleError("token", f"the key in {where.key_file} cannot be used: {error}; {_NEW_KEY}") from error
 
 
 _NEW_KEY = f"make a new one: Keys > Add key > JSON (step 9 of {_HOW_TO})"
+
+
+_IN_ITS_PLACE = "something on the way to Google answered in its place (a login page of the network?); open a browser"
 
 
 def _of_network(error: Exception) -> GoogleError:
@@ -74,15 +79,15 @@ def _of_network(error: Exception) -> GoogleError:
 
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     if isinstance(cause, InvalidJSONError):
-        words = "something on the way to Google answered in its place (a login page of the network?); open a browser"
+        words = _IN_ITS_PLACE
     elif isinstance(cause, SSLError):
         words = "no secure connection to Google: check this computer's date, and whether the network inspects traffic"
     elif isinstance(cause, Timeout):
-        words = "Google did not answer in time; nothing is lost, it is tried again"
+        words = "Google did not answer in time; nothing is lost, delivery goes on later"
     elif _is_unresolved(cause):
-        words = "no way to Google: this computer seems to be offline; nothing is lost, it is tried again"
+        words = "no way to Google: this computer seems to be offline; nothing is lost, delivery goes on once it is not"
     else:
-        words = "the connection to Google broke off; nothing is lost, it is tried again"
+        words = "the connection to Google broke off; nothing is lost, delivery goes on later"
     return GoogleError("network", words, passing=True)
 
 
@@ -201,7 +206,10 @@ def _of_404(_: _Answer, where: Where) -> GoogleError:
 
 def _of_429(answer: _Answer, _: Where) -> GoogleError:
     return GoogleError(
-        "busy", "Google wants fewer requests a minute; it is tried again", passing=True, wait=answer.wait
+        "busy",
+        "Google wants fewer requests a minute; nothing is lost, delivery goes on later",
+        passing=True,
+        wait=answer.wait,
     )
 
 
