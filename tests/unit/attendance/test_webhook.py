@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from mien.attendance.sinks.webhook import WebhookChannel, WebhookOptions
 from mien.core.attendance import Place, Session, Sighting
 from mien.core.errors import DeliveryError, SettingError
 from mien.core.people import Person
+from tests.conftest import ROOT
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ADA, BOB = "11111111-aaaa-4aaa-8aaa-111111111111", "22222222-bbbb-4bbb-8bbb-222222222222"
@@ -99,8 +101,26 @@ def deliver(channel, kept, put, withdrawn=()):
         put |= delivered.put
 
 
+def test_the_receiver_of_the_how_to_page(channel, receiver, tmp_path, monkeypatch):
+    """The page's own code takes what is sent, and refuses another body and an old one."""
+    page = (ROOT / "docs" / "how-to" / "deliver.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {}
+    exec(code, names)
+    deliver(channel, register(ADA), {})
+    ((headers, body),) = receiver.requests
+    secret = (tmp_path / "secret").read_text()
+    monkeypatch.setattr("time.time", lambda: NOW.timestamp() + 60)
+    assert [entry["status"] for entry in names["entries_of"](headers, body, secret)] == ["present", "absent"]
+    with pytest.raises(ValueError, match="not signed"):
+        names["entries_of"](headers, body.replace(b"absent", b"late"), secret)
+    monkeypatch.setattr("time.time", lambda: NOW.timestamp() + 600)
+    with pytest.raises(ValueError, match="too old"):
+        names["entries_of"](headers, body, secret)
+
+
 def verify(secret: str, headers, body: bytes) -> dict:
-    """As the how-to page has it."""
+    """As Standard Webhooks says."""
     key = base64.b64decode(secret.strip().removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
