@@ -54,7 +54,7 @@ def main() -> None:
     parser = arguments(__doc__ or "", "following")
     parser.add_argument("--starts", type=float, nargs="+", default=[5.0, 25.0, 45.0, 65.0])
     parser.add_argument("--frames", type=int, default=75, help="frames of each stretch")
-    parser.add_argument("--every", type=int, nargs="+", default=[4, 8, 16])
+    parser.add_argument("--every", type=int, nargs="+", default=[4, 8, 12, 16])
     options = parser.parse_args()
     clips = data_folder(options, "clips")
     with TemporaryDirectory() as folder, House(load_settings(data_dir=folder, threads=2)) as house:
@@ -172,7 +172,7 @@ def page(records: list[Record]) -> list[str]:
         f"{one.subject['embedder']} and 14 people enrolled. Lost: share of the search's face-frames that no followed box "
         "overlaps by half; those of score 0.9 or more are sure, what MTCNN finds below flickers and mostly is no face. Extra: "
         "followed boxes that no found one overlaps. A camera of 30 frames a second leaves "
-        f"{CAMERA:.0f} ms for each."
+        f"{CAMERA:.0f} ms for each. Script: `benchmarks/following.py`."
     )
     return ["# Following beside searching", protocol, table(head, rows), conditions(one)]
 

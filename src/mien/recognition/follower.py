@@ -26,6 +26,7 @@ class FollowOptions:
 
     Args:
         every: the whole picture is searched in every so-manieth frame; and after a cut, and where a sure face was lost.
+        within: seconds after which it is searched however few frames there were: a slow camera has time for it.
         sure: score from which on a face that is lost is searched for at once; false alarms come and go below it.
         cut: mean difference of two frames, grey levels, from which on the second is another scene.
         tracks: how faces become tracks.
@@ -34,14 +35,17 @@ class FollowOptions:
         SettingError: a value outside of its range.
     """
 
-    every: int = 8
+    every: int = 12
+    within: float = 0.5
     sure: float = 0.9
     cut: float = 16.0
     tracks: TrackOptions = field(default_factory=TrackOptions)
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise SettingError(f"every is {self.every}: search every frame (1) or every so-manieth (8)")
+            raise SettingError(f"every is {self.every}: search every frame (1) or every so-manieth (12)")
+        if self.within <= 0:
+            raise SettingError(f"within is {self.within}: seconds above 0 are needed (0.5)")
 
 
 class Follower:
@@ -69,6 +73,7 @@ class Follower:
         self._tracker = Tracker(self.options.tracks)
         self._last = Faces.empty()  # boxes, scores and track_ids of the last frame, in its pixels
         self._since = 0  # frames since the last search
+        self._searched_at = 0.0  # seconds
         self._glance: NDArray[np.int16] | None = None  # the last frame at a few points
         self._decided: tuple[tuple[tuple[int, int], ...], dict[int, Match]] = ((), {})  # tracks and their looks; who
 
@@ -88,13 +93,14 @@ class Follower:
         time = picture.time or 0.0
         still = self._goes_on(picture)
         self._tracker.forget(time)
-        faces = self._refined(picture) if still and 0 < self._since < self.options.every else None
+        fresh = 0 < self._since < self.options.every and time - self._searched_at < self.options.within
+        faces = self._refined(picture) if still and fresh else None
         if faces is not None:
             self._tracker.carry(faces, _ids(faces), time)
             self._since += 1
         else:
             faces = self._searched(picture, time, still=still)
-            self._since = 1
+            self._since, self._searched_at = 1, time
         faces = self._look(picture, faces, time)
         self._last = Faces(faces.boxes, faces.scores, track_ids=faces.track_ids)
         return faces.with_columns(matches=self._matches(faces)).scaled(1 / picture.scale)

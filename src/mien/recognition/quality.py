@@ -52,7 +52,7 @@ def measure(picture: Picture, faces: Faces, *, limits: QualityLimits) -> Faces:
     chips = crop_boxes(picture.pixels, faces.boxes, size=112)
     straight = np.zeros(len(faces), np.float32)
     sizes = faces.sizes / picture.scale
-    sharpness, light, contrast = (m(chips) for m in (measures.sharpness, measures.brightness, measures.contrast))
+    sharpness, light, contrast = measures.appearance(chips)
     yaw = straight if faces.landmarks is None else measures.yaw(faces.landmarks)
     roll = straight if faces.landmarks is None else measures.roll(faces.landmarks)
     qualities = (

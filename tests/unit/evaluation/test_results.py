@@ -9,7 +9,7 @@ import pytest
 from mien.evaluation.records import Record, compare
 
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
-KEPT = ["lfw", "wider", "memory", "startup"]
+KEPT = ["lfw", "wider", "memory", "startup", "following"]
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -18,6 +18,8 @@ def test_kept_figures_are_records_of_one_protocol(name):
     text = (RESULTS / f"{name}.json").read_text(encoding="utf-8")
     records = [Record.from_dict(row) for row in json.loads(text)]
     assert records
+    subjects = [json.dumps(record.subject, sort_keys=True) for record in records]
+    assert len(set(subjects)) == len(subjects), "two records of the same thing"
     for record in records:
         compare(records[0], record)
         assert record.versions

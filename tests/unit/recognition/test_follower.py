@@ -91,6 +91,14 @@ def test_without_a_refiner_boxes_stay_until_the_next_search(recognizer, detector
     assert {int(f.track_ids[0]) for f in seen} == {1}
 
 
+def test_a_slow_camera_is_searched_by_the_clock(recognizer, detector):
+    """Five frames a second: somebody who comes is found within half a second, not after ``every`` frames."""
+    follower = Follower(recognizer, refiner=detector, options=FollowOptions(every=100, within=0.5))
+    follower.follow(frame(0.0, (10, RED)))
+    seen = [len(follower.follow(frame(n / 5, (10, RED), (200, GREEN)))) for n in range(1, 5)]
+    assert seen == [1, 1, 2, 2]
+
+
 def test_a_lost_face_is_searched_for_at_once(recognizer, detector):
     """Where the refiner loses somebody the whole picture is searched in that very frame."""
     follower = Follower(recognizer, refiner=detector, options=FollowOptions(every=100))
@@ -177,3 +185,5 @@ def test_every_frame_or_less():
     """every=0 cannot work."""
     with pytest.raises(SettingError):
         FollowOptions(every=0)
+    with pytest.raises(SettingError, match="within is 0"):
+        FollowOptions(within=0)

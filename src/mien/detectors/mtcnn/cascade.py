@@ -39,7 +39,7 @@ STAGES = ("pnet", "rnet", "onet")
 SIDES = {"rnet": 24, "onet": 48}
 """Sides of the crops, pixels."""
 CHUNK = {"rnet": 32, "onet": 16}
-"""Crops per run (benchmarks/detectors.py)."""
+"""Crops per run at most (benchmarks/detectors.py)."""
 OUTPUTS = {"rnet": 5, "onet": 15}
 """Numbers per crop: logit, offsets, landmarks."""
 
@@ -188,7 +188,8 @@ class Cascade:
         windows = windows[_touch(windows.boxes, source)]
         side = SIDES[stage]
         order = np.argsort(windows.boxes[:, 2] - windows.boxes[:, 0], kind="stable")  # neighbours share a mipmap
-        chunks = [order[i : i + CHUNK[stage]] for i in range(0, len(order), CHUNK[stage])]
+        per_run = max(1, min(CHUNK[stage], -(-len(order) // self.workers.threads)))  # few crops: every thread has some
+        chunks = [order[i : i + per_run] for i in range(0, len(order), per_run)]
         outputs = np.zeros((len(order), OUTPUTS[stage]), np.float32)
 
         def judge(chunk: NDArray[np.intp]) -> None:
