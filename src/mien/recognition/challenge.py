@@ -36,6 +36,8 @@ class ChallengeOptions:
             it comes back.
         aspect: least and greatest distance of the eyes over that from the eyes to the mouth of a face from the front.
         step: farthest that the nose moves between two frames; more is another picture, and all begins anew.
+        least: seconds that the turns take at least, so that meanwhile the follower looks at who it is
+            (``TrackOptions.recheck``): nobody else can slip in, turn their head, and slip out again.
         steady: for how long a face must look straight before it is taken for frontal, seconds.
         frames: over how many frames the middle is taken, so that one with bad landmarks decides nothing.
         slim: a face that has narrowed to this share and whose nose has moved less than half ``parallax`` is flat.
@@ -52,6 +54,7 @@ class ChallengeOptions:
     straight: float = 0.15
     aspect: tuple[float, float] = (0.7, 1.25)
     step: float = 0.15
+    least: float = 2.0
     steady: float = 0.3
     frames: int = 3
     slim: float = 0.8
@@ -88,6 +91,7 @@ class Challenge:
         self.reason: Reason | None = None
         self._chance = chance or random.SystemRandom()
         self._begun: float | None = None
+        self._sides = self._drawn()
         self._start_anew()
 
     @property
@@ -127,17 +131,21 @@ class Challenge:
     # the steps
 
     def _start_anew(self) -> None:
-        """Forget what was seen; other sides are drawn, so that nobody can prepare for them."""
+        """Forget what was seen; the sides stay, so that nobody gets others by interrupting until they suit a recording."""
         self.state = "straight"
-        self._sides = [self._chance.choice((-1, 1)) for _ in range(self.options.turns)]
         self.done = 0
         self.passed_at: float | None = None
+        self._turning = 0.0  # when the first turn was asked for
         self._poses: deque[tuple[float, Pose]] = deque()
         self._reference: Pose | None = None
 
+    def _drawn(self) -> list[int]:
+        return [self._chance.choice((-1, 1)) for _ in range(self.options.turns)]
+
     def _take(self, seen: Pose, time: float) -> None:
         if self._poses and self._interrupted(seen, time):
-            self._begun = time if self.state == "passed" else self._begun
+            if self.state == "passed":
+                self._begun, self._sides = time, self._drawn()
             self._start_anew()
         self._poses.append((time, seen))
         if self._reference is None:
@@ -165,7 +173,7 @@ class Challenge:
             self._poses.clear()
         elif time - self._poses[0][0] >= options.steady and len(self._poses) >= options.frames:
             self._reference = frontal([p for _, p in self._poses])
-            self.state = "turn"
+            self.state, self._turning = "turn", time
 
     def _await_turn(self, moved: float, slim: float) -> None:
         options = self.options
@@ -181,7 +189,8 @@ class Challenge:
             self._fail("wrong way", Reason("liveness", "turn", moved * self.side, options.parallax, text=text))
 
     def _await_back(self, moved: float, time: float) -> None:
-        if abs(moved) > self.options.straight:
+        last = self.done == len(self._sides) - 1
+        if abs(moved) > self.options.straight or (last and time - self._turning < self.options.least):
             return
         self.done += 1
         self.state = "turn"

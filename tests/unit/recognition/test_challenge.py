@@ -139,6 +139,14 @@ def test_a_swap_of_photographs_is_no_turn():
         assert challenge.see(seen(HEAD, yaw=45 * turned), frame / 10) != "passed"
 
 
+def test_turns_in_no_time_are_not_enough():
+    """Somebody who turns twice in less time than the follower needs to look who it is waits for the pass."""
+    quick, slow = Challenge(ChallengeOptions(least=0.0)), Challenge(ChallengeOptions(least=6.0))
+    assert len(obey(quick, HEAD)) < 40
+    assert len(obey(slow, HEAD)) > 60
+    assert slow.state == "passed"
+
+
 def test_a_gap_begins_anew():
     """Somebody who was out of sight in the middle of it has done nothing yet."""
     challenge = Challenge(ChallengeOptions(turns=1), Sides(1))
@@ -166,6 +174,16 @@ def test_it_says_what_to_do():
         "look straight into the camera", "turn your head slowly to your left", "and back",
         "turn your head slowly to your right", "and back", "",
     ]  # fmt: skip
+
+
+def test_interruptions_do_not_draw_other_sides():
+    """Who has one recording cannot jump about until what is asked suits it."""
+    challenge = Challenge()
+    asked = set()
+    for frame in range(100):
+        challenge.see(seen(HEAD, yaw=60 * (frame % 10 == 9)), frame / 10)
+        asked |= {challenge.side} if challenge.state == "turn" else set()
+    assert len(asked) == 1
 
 
 def test_sides_are_drawn():
