@@ -14,16 +14,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mien.attendance.book import Records, keep
 from mien.attendance.zones import find_zone, instant
 from mien.core.attendance import Entry, Register, Session, Target
 from mien.core.errors import DeliveryError, MienError, NotFoundError, StoreError
 from mien.core.protocols import AttendanceLog, Channel, Clock
-
-if TYPE_CHECKING:
-    from mien.store.outbox import Lease, SqlOutbox
+from mien.store.outbox import Failure, Lease, LeaseLostError, SqlOutbox
 
 __all__ = ["NOTE", "Post", "Report", "Step", "deliver", "new_holder", "pause", "whole_register"]
 
@@ -36,6 +33,8 @@ LASTING_PAUSE = timedelta(minutes=15)
 """Nothing but somebody's doing helps, and whoever does something may deliver by hand."""
 LONGEST_WAIT = timedelta(hours=1)
 """However long a place asks to be left alone."""
+_OURS = (StoreError, NotFoundError, LeaseLostError)
+"""No fault of the place: our own database, something removed meanwhile, somebody else at work."""
 _DAY = timedelta(days=1)
 _MIDNIGHT = datetime.min.time()
 
@@ -126,7 +125,7 @@ def deliver(post: Post, targets: Iterable[Target], *, at_once: bool = False) -> 
     for target in targets:
         try:
             yield from _deliver_if_due(post, target, at_once=at_once)
-        except NotFoundError as error:  # its rows are gone: nothing to write down
+        except (NotFoundError, LeaseLostError) as error:  # nothing to write down
             yield Report(target.name, target.kind, passed_over=str(error))
 
 
@@ -170,6 +169,7 @@ class _Run:
     written: int = 0
     waiting: int = 0
     keys: set[str] = field(default_factory=set)
+    withdrawn: set[str] = field(default_factory=set)
     errors: list[MienError] = field(default_factory=list)
     _channel: Channel | None = None
 
@@ -187,8 +187,6 @@ class _Run:
 
 
 def _deliver_if_due(post: Post, target: Target, *, at_once: bool) -> Iterator[Step | Report]:
-    from mien.store.outbox import Lease
-
     state = post.outbox.state(target.id)
     if not at_once and state.next_attempt is not None and state.next_attempt > post.clock.now():
         yield _report(post, target, passed_over="waits after a failure")
@@ -205,39 +203,40 @@ def _deliver_if_due(post: Post, target: Target, *, at_once: bool) -> Iterator[St
 
 
 def _deliver(run: _Run) -> Iterator[Step | Report]:
-    """All sessions of one target; a passing fault ends it, a lasting one may concern one session only."""
-    post, to_withdraw = run.post, False
-    sessions = run.sessions()
-    for session in sessions:
-        register = whole_register(post.log, session, post.outbox.began(session.id), post.clock.now())
-        withdrawn = post.outbox.withdrawn(run.target.id, session.id)
-        to_withdraw |= bool(withdrawn)
+    """All sessions of one target; a fault of one does not hinder the next unless the place is out of reach."""
+    outbox = run.post.outbox
+    for session in run.sessions():
         try:
-            if not _is_hopeless(run.errors):
-                yield from _deliver_register(run, register, withdrawn)
-                continue
-        except StoreError:
+            register = whole_register(run.post.log, session, outbox.began(session.id), run.post.clock.now())
+            yield from _deliver_or_count(run, register)
+        except _OURS:
             raise
-        except NotFoundError:
-            post.outbox.state(run.target.id)  # raises if it is the target that is gone
-            raise
-        except MienError as error:
+        except MienError as error:  # a zone this machine does not know
             run.errors.append(error)
-        run.waiting += _waiting(register, run.keys, post.outbox.state(run.target.id).delivered)
     _write_down(run)
-    if to_withdraw and not post.outbox.state(run.target.id).withdrawing:
-        post.outbox.wipe()
-    yield _report(post, run.target, written=run.written)
+    if run.withdrawn and not outbox.state(run.target.id).withdrawing:
+        outbox.wipe()
+    yield _report(run.post, run.target, written=run.written)
 
 
-def _deliver_register(run: _Run, register: Register, withdrawn: Collection[str]) -> Iterator[Step]:
+def _deliver_or_count(run: _Run, register: Register) -> Iterator[Step]:
+    """Deliver one register; if that cannot be, remember why and count what waits."""
+    try:
+        if not _is_hopeless(run.errors):
+            yield from _deliver_register(run, register)
+            return
+    except _OURS:
+        raise
+    except MienError as error:
+        run.errors.append(error)
+    run.waiting += _waiting(register, run.keys, run.post.outbox.state(run.target.id).delivered)
+
+
+def _deliver_register(run: _Run, register: Register) -> Iterator[Step]:
     outbox, session = run.post.outbox, register.session
-    put = outbox.put(run.target.id, session.id)
-    ids = (
-        {person.id for person in register.people}
-        | set(withdrawn)
-        | {p.person.id for p in run.post.log.roster(session.id)}
-    )
+    put, withdrawn = outbox.put(run.target.id, session.id), outbox.withdrawn(run.target.id, session.id)
+    run.withdrawn |= withdrawn
+    ids = {place.person.id for place in run.post.log.roster(session.id)} | withdrawn
     edited: set[str] = set()
     for delivered in run.channel.deliver(register, dict(put), withdrawn):
         outbox.settle(run.lease, session.id, delivered, ids)
@@ -261,8 +260,6 @@ def _is_hopeless(errors: Iterable[MienError]) -> bool:
 
 
 def _write_down(run: _Run) -> None:
-    from mien.store.outbox import Failure
-
     if not run.errors:
         run.post.outbox.succeed(run.lease)
         return

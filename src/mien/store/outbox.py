@@ -22,7 +22,11 @@ from mien.store.names import clean_name, name_key
 from mien.store.outbox_rows import HeldEdit, TargetState
 from mien.store.schema import edits, targets
 
-__all__ = ["Failure", "HeldEdit", "Lease", "SqlOutbox", "TargetState"]
+__all__ = ["Failure", "HeldEdit", "Lease", "LeaseLostError", "SqlOutbox", "TargetState"]
+
+
+class LeaseLostError(DeliveryError):
+    """Somebody else delivers to the target now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +158,14 @@ class SqlOutbox:
 
         Raises:
             NotFoundError: the target was removed meanwhile.
-            DeliveryError: somebody else delivers there now.
+            LeaseLostError: somebody else delivers there now.
         """
         values = {"held_until": self._clock.now() + lease.length}
         mine = (targets.c.id == lease.target_id, targets.c.holder == lease.holder)
         if connection.execute(update(targets).where(*mine).values(values)).rowcount:
             return
         target = rows.read_state(connection, lease.target_id).target
-        raise DeliveryError(f"another process delivers to {target.name} now; this one leaves it alone", passing=True)
+        raise LeaseLostError(f"another process delivers to {target.name} now; this one leaves it alone", passing=True)
 
     # What stands there through us
 
@@ -191,7 +195,7 @@ class SqlOutbox:
 
         Raises:
             NotFoundError: the target was removed meanwhile.
-            DeliveryError: somebody else delivers there now.
+            LeaseLostError: somebody else delivers there now.
         """
         place, now = (lease.target_id, session_id), self._clock.now()
         with self._database.writing() as connection:
@@ -212,6 +216,7 @@ class SqlOutbox:
         """
         with self._database.writing() as connection:
             self._renew(connection, lease)
+            rows.drop_notes(connection, (lease.target_id, session_id))
             return rows.close_edits(connection, (lease.target_id, session_id), edited, self._clock.now())
 
     def succeed(self, lease: Lease) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "TargetState",
     "close_edits",
     "delete_edits",
+    "drop_notes",
     "keep_edit",
     "nobody",
     "owner",
@@ -279,6 +280,13 @@ def read_withdrawn(connection: Connection, target_id: str, session_id: str) -> s
 def nobody(connection: Connection, ids: Collection[str]) -> set[str]:
     """Those ids that belong to nobody any more."""
     return set(ids) - set(connection.execute(select(people.c.id)).scalars())
+
+
+def drop_notes(connection: Connection, place: tuple[str, str]) -> None:
+    """Forget what a channel noted for itself about people who are no more: nothing is under way for them now."""
+    c = deliveries.c
+    here = (c.target_id == place[0], c.session_id == place[1])
+    connection.execute(delete(deliveries).where(*here, _is_nobody(), ~_stands()))
 
 
 def withdrawing(

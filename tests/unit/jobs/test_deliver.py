@@ -284,6 +284,24 @@ def test_a_target_removed_meanwhile(gallery, post, target):
     assert events[-1].passed_over == "the target was removed meanwhile"
 
 
+def test_a_session_that_cannot_be_derived_does_not_hinder_the_others(gallery, post, place):
+    """A zone this machine does not know is said; the other session is delivered."""
+    gallery.attendance.add_session(Session("Far", "day", "Mars/Olympus", first=date(2026, 3, 2)))
+    report = run(post)
+    assert "Mars/Olympus" in report.problem
+    assert (report.written, len(place.texts())) == (15, 15)
+
+
+def test_a_request_that_was_lost_is_no_trace_of_a_removed_person(tmp_path, gallery, post, place, ids):
+    """What was only announced for them is forgotten as well."""
+    place.before = raising(None, *[DeliveryError("offline", passing=True)] * 3)
+    run(post)
+    gallery.remove("Ada Lovelace")
+    place.before = lambda: None
+    run(post, at_once=True)
+    assert ids["Ada"].encode() not in content_of(tmp_path / "gallery")
+
+
 def test_two_processes_do_not_deliver_at_once(gallery, post, target, place):
     """While one is at work the other passes over; when that one is dead, it is not waited for."""
     work = deliver(post, [target])
@@ -306,9 +324,10 @@ def test_a_process_that_lost_its_lease_stops(gallery, post, target, clock, place
     next(work)
     clock.time += timedelta(minutes=11)
     assert gallery.outbox.take(Lease(target.id, "another", timedelta(minutes=10)))
-    reports = [event for event in work if isinstance(event, Report)]
-    assert "another process delivers to Sheet" in reports[0].problem
-    assert gallery.outbox.state(target.id).holder == "another"
+    (report,) = [event for event in work if isinstance(event, Report)]
+    assert "another process delivers to Sheet" in report.passed_over
+    state = gallery.outbox.state(target.id)
+    assert (state.holder, state.error) == ("another", "")
 
 
 def test_a_killed_process_loses_and_doubles_nothing(tmp_path, gallery, place, target, session, ids):
