@@ -58,7 +58,7 @@ def watch(
         SettingError: no threshold is known for the embedder.
         StoreError: the gallery cannot be read.
     """
-    told = "live" if source.state.name == "live" else ""
+    told = "live" if source.recorded else ""
     while True:
         picture = source.newest(_POLL)
         events: list[Event] = []

@@ -97,6 +97,8 @@ class Camera:
         MissingExtraError: an address without the extra ``video``.
     """
 
+    recorded = False
+
     def __init__(
         self, source: str | int, *, options: CameraOptions = CameraOptions(), connect: Connect | None = None
     ) -> None:

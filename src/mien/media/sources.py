@@ -31,6 +31,10 @@ class Source(Protocol):
         """What it is called, without passwords."""
 
     @property
+    def recorded(self) -> bool:
+        """Whether it was recorded before, so that it is there from the beginning and told by its own time."""
+
+    @property
     def state(self) -> CameraState:
         """How it does now."""
 
@@ -122,6 +126,7 @@ class VideoSource:
 
     def __init__(self, video: Video, *, began: datetime | None = None) -> None:
         self.name = printable(video.name)
+        self.recorded = True
         self.state = CameraState("live", began or datetime.now(UTC))
         self.ended = False
         self.time = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,11 +139,13 @@ def look(session: Session, source: Source, watcher: Watcher, how: Look) -> Event
     follower = session.house.follower()
     begin, pictures, reason, clock = source.time, 0, "", clock_of(source)
     asking = Asking(session.out, how.liveness, clock, COLUMNS)
-    for watched in session.each(watched_of(source, follower, watcher, liveness=how.liveness, single=how.single)):
+    looks = watched_of(source, follower, watcher, liveness=how.liveness, single=how.single)
+    for watched in _until_stopped(session, looks):
         pictures += watched.picture is not None
         for event in watched.events:
             how.heard(event)
-        lines = [f"{clock(event.time, event.at)}  {event.words()}" for event in watched.events]
+        told = (event for event in watched.events if event.kind != "still there")
+        lines = [f"{clock(event.time, event.at)}  {event.words()}" for event in told]
         lines += asking.tell(watched, source.moment(source.time))
         if how.screen is not None:
             _put_on(how.screen, watched, lines, source.state.words())
@@ -151,8 +155,20 @@ def look(session: Session, source: Source, watcher: Watcher, how: Look) -> Event
             reason = f"{how.seconds:g} s are over"
             break
     if session.interrupted:
-        session.interrupted, reason = False, "stopped by Ctrl-C"
+        session.interrupted, reason = False, "stopped"
     return Event("ended", source.time, now(), reason=reason or _end(session, source, pictures))
+
+
+def _until_stopped(session: Session, looks: Iterator[Watched]) -> Iterator[Watched]:
+    """Looks until Ctrl-C, or until a service manager asks to end (SIGTERM): the end is as orderly either way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield from session.each(looks)
+        return
+    before = signal.signal(signal.SIGTERM, session.on_interrupt)
+    try:
+        yield from session.each(looks)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _put_on(screen: PreviewServer, watched: Watched, lines: list[str], state: str) -> None:
@@ -192,9 +208,7 @@ def preview_of(session: Session, source: Source, *, wanted: bool, port: int | No
 
 def clock_of(source: Source) -> Clock:
     """How a moment is shown, given its time and its label: by the wall clock for cameras, else as minutes and seconds."""
-    from mien.media.sources import VideoSource
-
-    if isinstance(source, VideoSource):
+    if source.recorded:
         return lambda time, _at: f"{int(time) // 60:02d}:{time % 60:04.1f}"
     return lambda _time, at: f"{at.astimezone():%H:%M:%S}"
 
