@@ -86,3 +86,30 @@ def test_what_is_no_receipt_is_told(mien, known, what, told):
     """A file that is not there, another file, an id of nobody."""
     result = mien("people", "verify-removal", what)
     assert (result.code, told in result.err) == (1, True), result.err
+
+
+def test_what_is_stored_about_somebody_is_told_to_them(mien, known, home):
+    """One file with templates, roster, sightings, marks with their reasons, the audit and crops; nobody else is in it."""
+    import zipfile
+
+    mien("people", "consent", "Ada", "--evidence", "yes")
+    mien("attendance", "session", "add", "Drill", "--zone", "UTC", "--day", "--since", "2026-03-01")
+    (home / "all.csv").write_text("name\nAda\nBob\n")
+    mien("attendance", "roster", "import", "all.csv", "--session", "Drill")
+    mien(*SEEN, "--at", "2026-03-02T08:00+00:00", "--evidence")
+    mien("attendance", "correct", "Drill", "Ada", "late", "--on", "2026-03-02", "--reason", "the bus")
+    mien("attendance", "mark", "Drill", "Bob", "--on", "2026-03-02", "--reason", "Bob's own affair")
+    result = mien("people", "disclose", "Ada", "ada.zip", "--json")
+    assert result.code == 0, result.err
+    with zipfile.ZipFile(home / "ada.zip") as file:
+        about = json.loads(file.read("about.json"))
+        (crop,) = [name for name in file.namelist() if name.startswith("crops/")]
+        assert file.read(crop).startswith(b"\xff\xd8")
+    assert (about["person"], len(about["templates"][0]["vector"])) == ("Ada", 512)
+    assert [len(about[kind]) for kind in ("roster", "sightings", "corrections", "consents")] == [1, 1, 1, 1]
+    assert about["corrections"][0]["reason"] == "the bus"
+    assert {"enroll", "correct", "allow evidence"} <= {line["action"] for line in about["audit"]}
+    assert "Bob" not in json.dumps(about)
+    assert (home / "ada.zip").stat().st_mode & 0o077 == 0
+    assert mien("people", "disclose", "Ada", "ada.zip").code == 1
+    assert mien("people", "disclose", "Nobody", "nobody.zip").code == 1

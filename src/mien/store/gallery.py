@@ -17,6 +17,7 @@ from mien.core.protocols import Clock
 from mien.store import changes, identities, ledger, records, transfer
 from mien.store.attendance_log import SqlAttendanceLog
 from mien.store.database import Database, path_of, sidecars
+from mien.store.disclosure import Disclosure, disclose
 from mien.store.erasure import Receipt, compact, erase, verify
 from mien.store.evidence import SqlEvidence
 from mien.store.outbox import SqlOutbox
@@ -348,6 +349,15 @@ class SqlGallery:
             parcel = transfer.pack(connection)
         transfer.write_parcel(parcel, Path(path))
         return Path(path)
+
+    def disclose(self, who: str) -> Disclosure:
+        """Everything that is stored about one person: templates, attendance, crops, what the audit says.
+
+        Raises:
+            NotFoundError: nobody is called ``who``.
+        """
+        with self._database.reading() as connection:
+            return disclose(connection, identities.person_id_of(connection, who))
 
     def import_(self, path: str | os.PathLike[str]) -> Imported:
         """Add what ``export`` wrote: all of it that is not here yet, or nothing.

@@ -1,5 +1,6 @@
 """Crops as evidence: only of people who allow it, only for so long, and gone with their person."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from mien.core.attendance import Sighting
 from mien.core.errors import InputError, NotFoundError
 from mien.media.crops import crop_jpegs
 from mien.store.gallery import open_gallery
+from mien.store.schema import metadata, people
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -170,3 +172,17 @@ def test_a_removal_that_was_not_verified_is_verified_later(gallery, ada, path):
         gallery.verify_removal(["0" * 36])
     with pytest.raises(InputError, match="Eve is known here"):
         gallery.verify_removal([gallery.person("Eve").id])
+
+
+def test_everything_that_refers_to_a_person_is_disclosed(gallery, ada, bob):
+    """Each table with a column for people has its place; a crop that may be another's is withheld, and that is said."""
+    gallery.evidence.set_consent(bob, allowed=True)
+    keep(gallery, seen("a", ada), seen("b", bob), seen("either", None, ada, bob))
+    told = gallery.disclose("Ada Lovelace")
+    for table in metadata.sorted_tables:
+        if any(column.references(people.c.id) for column in table.columns):
+            assert table.name in told.content
+    assert set(told.crops) == {"a"}
+    assert list(told.withheld.values()) == [["either"]]
+    assert [row["id"] for row in told.content["sightings_perhaps"]] == ["either"]
+    assert bob not in json.dumps(told.to_dict())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.core.errors import InputError
 from mien.doors.cli.attendance_times import now
 from mien.doors.cli.command import EVIDENCE, Session, command
 from mien.doors.cli.pictures import shown
@@ -53,13 +52,15 @@ def show(
     replace: Annotated[bool, typer.Option("--replace", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write the crop of one sighting into a file."""
-    from mien.media.images import write_whole
+    from mien.attendance.sinks.files import write_whole
 
     jpeg = session.house.gallery.evidence.crop(sighting)
-    if out.exists() and not replace:
-        raise InputError(f"{shown(out)} is there already; choose another name, or add --replace")
-    write_whole(out, jpeg)
+    write_whole(out, lambda place: _write(place, jpeg), replace=replace)
     session.out.table("written", [{"file": shown(out), "bytes": len(jpeg)}], columns=("file", "bytes"))
+
+
+def _write(place: Path, content: bytes) -> None:
+    place.write_bytes(content)
 
 
 def purge(

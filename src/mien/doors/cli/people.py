@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +15,7 @@ from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
     from mien.core.people import Person
+    from mien.store.disclosure import Disclosure
     from mien.store.erasure import Receipt
 
 __all__ = ["register"]
@@ -27,7 +29,18 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     people = typer.Typer(no_args_is_help=True, help="The people that are known: list, rename, merge, remove, export.")
     app.add_typer(people, name="people", rich_help_panel="People")
-    for function in (list_people, show, consent, rename, merge, remove, verify_removal, export, import_people):
+    for function in (
+        list_people,
+        show,
+        consent,
+        rename,
+        merge,
+        remove,
+        verify_removal,
+        disclose,
+        export,
+        import_people,
+    ):
         name = function.__name__.removesuffix("_people").replace("_", "-")
         command(people, name, reads=function is not import_people)(function)
 
@@ -216,6 +229,34 @@ def _remove_photo(session: Session, person: Person, photo: str) -> None:
     left = session.house.gallery.remove_template(found[0])
     row = {"name": left.name, "id": left.id, "photos": left.templates}
     session.out.table("one photo forgotten", [row], columns=("name", "id", "photos"))
+
+
+def disclose(
+    session: Session,
+    who: Who,
+    path: Annotated[Path, typer.Argument(metavar="FILE.zip", help="Where to.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write everything that is stored about one person into a ZIP file, for them: about.json and their crops."""
+    from mien.attendance.sinks.files import write_whole
+
+    told = session.house.gallery.disclose(who)
+    content = told.to_dict()
+    write_whole(path, lambda place: _write_zip(place, told), replace=replace)
+    counts = {kind: len(rows) for kind, rows in content.items() if isinstance(rows, list)}
+    row = {"file": shown(path), "name": told.name, **{kind: count for kind, count in counts.items() if count}}
+    session.out.table("disclosed", [row], columns=tuple(row))
+    for reason, sightings in told.withheld.items():
+        session.out.note(f"{len(sightings)} crops are not in it: {reason}")
+
+
+def _write_zip(place: Path, told: Disclosure) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("about.json", json.dumps(told.to_dict(), ensure_ascii=False, indent=2))
+        for sighting, jpeg in told.crops.items():
+            file.writestr(f"crops/{hashlib.sha256(sighting.encode()).hexdigest()[:16]}.jpg", jpeg)
 
 
 def export(session: Session, path: Annotated[Path, typer.Argument(metavar="FILE.npz", help="Where to.")]) -> None:
