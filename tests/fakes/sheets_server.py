@@ -321,7 +321,7 @@ def _add_sheet(sheet, what):
         room.get("columnCount", 26),
         frozen=room.get("frozenRowCount", 0),
     )
-    if any(t.title == tab.title for t in sheet.tabs):
+    if any(t.title.casefold() == tab.title.casefold() for t in sheet.tabs):
         raise invalid(f'A sheet with the name "{tab.title}" already exists. Please enter another name.')
     if any(t.gid == tab.gid for t in sheet.tabs):
         raise invalid(f"Sheet with id {tab.gid} already exists.")

@@ -75,9 +75,9 @@ _IN_ITS_PLACE = "something on the way to Google answered in its place (a login p
 
 def _of_network(error: Exception) -> GoogleError:
     """Nothing was answered, or nothing that Google says."""
-    from requests.exceptions import InvalidJSONError, SSLError, Timeout
+    from requests.exceptions import InvalidJSONError, RequestException, SSLError, Timeout
 
-    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    cause = error if isinstance(error, RequestException) else error.args[0]  # google-auth wraps those of requests
     if isinstance(cause, InvalidJSONError):
         words = _IN_ITS_PLACE
     elif isinstance(cause, SSLError):

@@ -134,8 +134,8 @@ def _spot(google: Google, spreadsheet: str, sheet: Sheet, tabs: list[Tab], known
         return Spot(tab.gid, tab.title, Grid.read(google.values(spreadsheet, tab)))
     if gid:
         return None
-    by_title = {t.title: t for t in tabs}
-    same = by_title.get(sheet.title)
+    by_title = {t.title.casefold(): t for t in tabs}  # Google lets no two titles differ in case alone
+    same = by_title.get(sheet.title.casefold())
     if same is None:
         return Spot(gid_of(note), sheet.title, None)
     if same.ours:  # of another session with the same name
