@@ -204,8 +204,9 @@ def train_classifier(
     report = Report(recipe.name, pictures, judged, answers, trained.fitted, facts)
     figures = write_report(run, report)
     record = _record(recipe, pictures, options, trained.onnx, report)
-    write_atomically(tools.models / f"{recipe.name}.onnx", trained.onnx)
-    write_atomically(tools.models / f"{recipe.name}.toml", record_to_toml(record).encode())
+    for folder in (run, tools.models):
+        write_atomically(folder / f"{recipe.name}.onnx", trained.onnx)
+        write_atomically(folder / f"{recipe.name}.toml", record_to_toml(record).encode())
     return TrainedClassifier(record, run / "report.md", figures)
 
 

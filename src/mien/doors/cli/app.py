@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from mien.doors.cli import attendance, dataset, demo, detect, enroll, folders, frames, models, people, train, watch, who
+from mien.doors.cli import (
+    attendance,
+    dataset,
+    demo,
+    detect,
+    enroll,
+    folders,
+    frames,
+    models,
+    people,
+    predict,
+    train,
+    watch,
+    who,
+)
 
 __all__ = ["app"]
 
@@ -36,5 +50,5 @@ def _about(
     """Knows the faces in your photos, videos and cameras."""
 
 
-for module in (detect, enroll, who, watch, people, attendance, frames, folders, dataset, models, train, demo):
+for module in (detect, enroll, who, watch, people, attendance, frames, folders, dataset, models, train, predict, demo):
     module.register(app)
