@@ -1,7 +1,11 @@
 """The real gspread against a Google of ours: what stands in the sheets, whatever happens on the way."""
 
+import random
+from contextlib import suppress
+
 import pytest
 
+from mien.attendance.tables import MARKS as MARKS_OF
 from mien.core.errors import DeliveryError, SettingError
 from tests.unit.attendance.conftest import MARKS, MINUTE, TIMES, WEEK, Outbox
 
@@ -314,6 +318,77 @@ def test_a_tab_that_holds_something_else(google, outbox, school):
     google.sheets[MARKS].tab(0).cells.clear()
     outbox.deliver(school)
     assert len(marks(google)) == 5
+
+
+class Chaos:
+    """A class, a teacher and a bad network, all at once and in any order."""
+
+    def __init__(self, google, outbox, school, seed):
+        self.google, self.outbox, self.school = google, outbox, school
+        self.random = random.Random(seed)
+        self.by_hand = {}
+        self.minute = 20
+
+    @property
+    def tab(self):
+        return self.google.sheets[MARKS].tabs[1]
+
+    def live(self):
+        self.minute += 1
+        who = self.random.choice(self.school.people).id
+        self.random.choice(
+            [lambda: self.school.see(who, self.minute), lambda: self.school.correct(who, "late", "late")]
+        )()
+
+    def teach(self):
+        self.random.choice([self.sort, self.widen, self.rename, self.edit])()
+
+    def sort(self):
+        self.tab.sort(self.random.randrange(3), backwards=self.random.random() < 0.5)
+
+    def widen(self):
+        self.tab.insert_column(self.random.randrange(4), f"own {self.minute}-{self.random.random()}")
+
+    def rename(self):
+        self.tab.title = f"Class {self.random.random()}"
+
+    def edit(self):
+        who = self.random.choice(self.school.people).id
+        if any(who in row for row in self.tab.values):
+            row, column = self.tab.find(who)[0], self.tab.find(MONDAY)[1]
+            self.tab.put(row, column, "sick")
+            self.by_hand[who] = "sick"
+
+    def deliver(self):
+        if self.random.random() < 0.5:
+            fault = self.random.choice(["cut before", "cut middle", "cut after", "503", "429"])
+            self.google.fail(fault, self.random.choice(["read", "write"]), after=self.random.randrange(2))
+        with suppress(DeliveryError):
+            self.outbox.deliver(self.school, kill_after=self.random.choice([None, None, 1, 2, 3, 4, 5, 6]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chaos(google, outbox, school, seed):
+    """Sightings, corrections, edits, sorting, renaming, cuts and kills: every entry once, every hand edit kept, none invented."""
+    outbox.deliver(school)
+    chaos = Chaos(google, outbox, school, seed)
+    for _ in range(12):
+        chaos.live()
+        chaos.teach()
+        chaos.deliver()
+    google.faults.clear()
+    assert set(outbox.deliver(school).edits) == {f"marks/{ENTRY}/{who}" for who in chaos.by_hand}
+    wanted = {e.person_id: e for e in school.register.entries}
+    rows = by_id(chaos.tab.values)
+    assert len(rows) == sum(any(i in row for i in wanted) for row in chaos.tab.values) == 4
+    for who, entry in wanted.items():
+        mark = MARKS_OF[entry.status] + ("*" if entry.correction else "")
+        assert rows[who][MONDAY] == chaos.by_hand.get(who, mark)
+    told = [e for e in wanted.values() if e.attended or e.correction]
+    assert sorted(row[-1] for row in log(google)[1:]) == sorted(e.id for e in told)
+    google.log.clear()
+    outbox.deliver(school)
+    assert google.requests("write") == 0
 
 
 # Removal
