@@ -27,12 +27,20 @@ if TYPE_CHECKING:
     from mien.core.people import Template as Template
     from mien.core.reasons import Reason as Reason
     from mien.core.reasons import Trace as Trace
+    from mien.jobs.watch import Event as Event
+    from mien.jobs.watch import Watcher as Watcher
+    from mien.jobs.watch import WatcherOptions as WatcherOptions
+    from mien.jobs.watch import watch as watch
     from mien.media.drawing import draw_faces as draw_faces
     from mien.media.images import ReadOptions as ReadOptions
     from mien.media.images import decode_image as decode_image
     from mien.media.images import read_image as read_image
     from mien.media.images import write_image as write_image
+    from mien.media.sources import SourceOptions as SourceOptions
+    from mien.media.sources import open_source as open_source
     from mien.recognition.enrolment import EnrolOptions as EnrolOptions
+    from mien.recognition.follower import Follower as Follower
+    from mien.recognition.follower import FollowOptions as FollowOptions
     from mien.recognition.quality import QualityLimits as QualityLimits
     from mien.recognition.recognizer import Recognizer as Recognizer
     from mien.wiring.bootstrap import House as House
@@ -47,9 +55,12 @@ _ROOMS = {
     "mien.core.faces": ("Faces", "Match", "Picture", "Quality"),
     "mien.core.people": ("EmbeddingSpace", "Person", "Template"),
     "mien.core.reasons": ("Reason", "Trace"),
+    "mien.jobs.watch": ("Event", "Watcher", "WatcherOptions", "watch"),
     "mien.media.drawing": ("draw_faces",),
     "mien.media.images": ("ReadOptions", "decode_image", "read_image", "write_image"),
+    "mien.media.sources": ("SourceOptions", "open_source"),
     "mien.recognition.enrolment": ("EnrolOptions",),
+    "mien.recognition.follower": ("FollowOptions", "Follower"),
     "mien.recognition.quality": ("QualityLimits",),
     "mien.recognition.recognizer": ("Recognizer",),
     "mien.wiring.bootstrap": ("House", "detector", "embedder", "recognizer"),
@@ -60,7 +71,10 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "EmbeddingSpace",
     "EnrolOptions",
+    "Event",
     "Faces",
+    "FollowOptions",
+    "Follower",
     "House",
     "ImageError",
     "InputError",
@@ -74,18 +88,23 @@ __all__ = [
     "Reason",
     "Recognizer",
     "Settings",
+    "SourceOptions",
     "SpaceMismatchError",
     "StoreError",
     "Template",
     "Trace",
+    "Watcher",
+    "WatcherOptions",
     "WeightsError",
     "decode_image",
     "detector",
     "draw_faces",
     "embedder",
     "load_settings",
+    "open_source",
     "read_image",
     "recognizer",
+    "watch",
     "write_image",
 ]
 
