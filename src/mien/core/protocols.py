@@ -37,6 +37,7 @@ __all__ = [
     "Explainer",
     "Gallery",
     "Identifier",
+    "Known",
     "LivenessCheck",
     "Network",
     "Refiner",
@@ -145,10 +146,22 @@ class Classifier(Protocol):
         ...
 
 
+class Known(Protocol):
+    """What an identifier reads of a gallery."""
+
+    def vectors(self, space: EmbeddingSpace) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]:
+        """All vectors of ``space`` ``(n, d)``, the index of each one's owner ``(n,)``, and the owners."""
+        ...
+
+    def calibration(self, space: EmbeddingSpace) -> Calibration | None:
+        """The user's own calibration for this space, if they made one."""
+        ...
+
+
 class Identifier(Protocol):
     """Faces with embeddings in, decisions out."""
 
-    def identify(self, faces: Faces, among: Gallery) -> tuple[Match, ...]:
+    def identify(self, faces: Faces, among: Known) -> tuple[Match, ...]:
         """One decision per face of one picture; ``faces`` carry embeddings and their space. One identity at most once."""
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +11,13 @@ from numpy.typing import NDArray
 from mien.core.errors import InputError, SettingError
 from mien.core.faces import Contender, Faces, Match
 from mien.core.people import Calibration, EmbeddingSpace, Person
-from mien.core.protocols import Gallery
+from mien.core.protocols import Known
 from mien.core.reasons import Reason
 from mien.core.vectors import similarities
 from mien.recognition.assignment import assign
 from mien.recognition.calibration import Threshold, derive_margin, derive_threshold
 
-__all__ = ["CosineIdentifier", "IdentifyOptions"]
+__all__ = ["CosineIdentifier", "IdentifyOptions", "Scores", "score", "unusable_aside"]
 
 
 UNCALIBRATED_MARGIN = 0.05
@@ -68,7 +69,7 @@ class _Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scores:
+class Scores:
     """Cosines of m faces with the n templates of p people.
 
     Args:
@@ -107,11 +108,11 @@ class CosineIdentifier:
         self._calibration = calibration
         self.options = options or IdentifyOptions()
 
-    def threshold(self, space: EmbeddingSpace, among: Gallery) -> Threshold:
+    def threshold(self, space: EmbeddingSpace, among: Known) -> Threshold:
         """The threshold for the gallery as it is now; errors as ``threshold_for``."""
         return self.threshold_for(space, among, templates=len(among.vectors(space)[0]))
 
-    def threshold_for(self, space: EmbeddingSpace, among: Gallery, *, templates: int) -> Threshold:
+    def threshold_for(self, space: EmbeddingSpace, among: Known, *, templates: int) -> Threshold:
         """The threshold for a gallery of ``templates`` templates of ``space``.
 
         Raises:
@@ -129,7 +130,7 @@ class CosineIdentifier:
             )
         return derive_threshold(calibration, strangers=self.options.strangers, templates=templates)
 
-    def margin(self, space: EmbeddingSpace, among: Gallery) -> float:
+    def margin(self, space: EmbeddingSpace, among: Known) -> float:
         """The least lead over the runner-up for the gallery as it is now, a difference of cosines."""
         if self.options.margin is not None:
             return self.options.margin
@@ -140,17 +141,17 @@ class CosineIdentifier:
             else derive_margin(calibration, self.threshold(space, among).similarity)
         )
 
-    def stranger_level(self, space: EmbeddingSpace, among: Gallery) -> float | None:
+    def stranger_level(self, space: EmbeddingSpace, among: Known) -> float | None:
         """The similarity that one stranger in ten reaches in this space; None if nothing is known about it."""
         calibration = self._known(space, among)
         return None if calibration is None else calibration.similarity_at(0.1)
 
-    def _known(self, space: EmbeddingSpace, among: Gallery) -> Calibration | None:
+    def _known(self, space: EmbeddingSpace, among: Known) -> Calibration | None:
         """What is known about strangers in this very space: the gallery's own calibration goes first."""
         calibration = among.calibration(space) or self._calibration
         return calibration if calibration is not None and calibration.space_id == space.id else None
 
-    def identify(self, faces: Faces, among: Gallery) -> tuple[Match, ...]:
+    def identify(self, faces: Faces, among: Known) -> tuple[Match, ...]:
         """One decision per face of one picture.
 
         Args:
@@ -167,19 +168,14 @@ class CosineIdentifier:
             raise InputError("faces have no embeddings to identify: run the embedder first, or Recognizer.identify")
         vectors, owners, people = among.vectors(faces.space)
         bar = _Bar(self.threshold(faces.space, among).similarity, self.margin(faces.space, among))
-        scores = _score(faces, vectors, owners, people)
+        scores = score(faces, vectors, owners, people)
         matches = [self._decide(scores, row, bar, None) for row in range(len(faces))]
         usable = [faces.quality is None or faces.quality[row].usable for row in range(len(faces))]
         if self.options.once and people:
             matches = self._once_each(scores, bar, usable, matches)
-        return tuple(
-            match
-            if usable[row] or faces.quality is None
-            else replace(match, decision="no_usable_face", reasons=faces.quality[row].reasons)
-            for row, match in enumerate(matches)
-        )
+        return unusable_aside(faces, matches)
 
-    def _once_each(self, scores: _Scores, bar: _Bar, usable: list[bool], alone: list[Match]) -> list[Match]:
+    def _once_each(self, scores: Scores, bar: _Bar, usable: list[bool], alone: list[Match]) -> list[Match]:
         """The decisions when every person may be named once: the assignment that lies furthest above the threshold.
 
         Counted is what exceeds the threshold, so that a sure face keeps its name however many doubtful ones could be
@@ -194,7 +190,7 @@ class CosineIdentifier:
         pairs = [(row, int(wanted[column])) for row, column in assign(worth[:, wanted])]
         return [self._decide(scores, row, bar, pairs) if usable[row] else alone[row] for row in range(len(alone))]
 
-    def _decide(self, scores: _Scores, row: int, bar: _Bar, pairs: list[tuple[int, int]] | None) -> Match:
+    def _decide(self, scores: Scores, row: int, bar: _Bar, pairs: list[tuple[int, int]] | None) -> Match:
         """The decision for one face; with ``pairs``, people given to other faces of the picture are not available."""
         threshold = bar.threshold
         if not scores.people:
@@ -223,9 +219,7 @@ class CosineIdentifier:
         return Match("match", candidates, threshold, margin, reasons)
 
 
-def _score(
-    faces: Faces, vectors: NDArray[np.float32], owners: NDArray[np.int64], people: tuple[Person, ...]
-) -> _Scores:
+def score(faces: Faces, vectors: NDArray[np.float32], owners: NDArray[np.int64], people: tuple[Person, ...]) -> Scores:
     """Cosines grouped by person, and the best of each; ``faces`` carry embeddings."""
     order = np.argsort(owners, kind="stable")
     cosines = similarities(np.asarray(faces.embeddings), vectors)[:, order]
@@ -235,7 +229,17 @@ def _score(
     filled = np.flatnonzero(count)
     if len(filled):
         best[:, filled] = np.maximum.reduceat(cosines, bounds[filled], axis=1)
-    return _Scores(best, cosines, bounds, people, faces.numbers)
+    return Scores(best, cosines, bounds, people, faces.numbers)
+
+
+def unusable_aside(faces: Faces, matches: Sequence[Match]) -> tuple[Match, ...]:
+    """The decisions, with ``no_usable_face`` for rows whose quality says so."""
+    if faces.quality is None:
+        return tuple(matches)
+    return tuple(
+        match if quality.usable else replace(match, decision="no_usable_face", reasons=quality.reasons)
+        for match, quality in zip(matches, faces.quality, strict=True)
+    )
 
 
 def _trimmed_mean(cosines: NDArray[np.float32]) -> float:
@@ -245,7 +249,7 @@ def _trimmed_mean(cosines: NDArray[np.float32]) -> float:
     return float(np.sort(cosines)[len(cosines) // 4 :].mean())
 
 
-def _taken(scores: _Scores, row: int, column: int, other: int) -> Reason:
+def _taken(scores: Scores, row: int, column: int, other: int) -> Reason:
     """Why a nearer person was not chosen."""
     name, own, theirs = scores.people[column].name, float(scores.best[row, column]), float(scores.best[other, column])
     text = f"{name} ({own:.2f}) is face {scores.numbers[other]} of this picture ({theirs:.2f})"

@@ -17,7 +17,7 @@ from mien.recognition.enrolment import Enroller, Enrolment, EnrolOptions
 from mien.recognition.identification import CosineIdentifier
 from mien.recognition.quality import QualityLimits, measure
 
-__all__ = ["Recognizer", "Verification"]
+__all__ = ["Recognizer", "Verification", "largest_usable"]
 
 AnyPicture = Picture | NDArray[np.uint8]
 
@@ -111,7 +111,7 @@ class Recognizer:
         The threshold is that of a gallery with one template: at most one stranger in N is taken for the other.
         """
         found = (self.find(a), self.find(b))
-        usable = (_largest_usable(found[0]), _largest_usable(found[1]))
+        usable = (largest_usable(found[0]), largest_usable(found[1]))
         threshold = self.pair_threshold().similarity
         first, second = usable[0].embeddings, usable[1].embeddings
         if first is None or second is None or not len(first) or not len(second):
@@ -138,6 +138,7 @@ def as_picture(picture: AnyPicture) -> Picture:
     return picture if isinstance(picture, Picture) else Picture(picture)
 
 
-def _largest_usable(faces: Faces) -> Faces:
+def largest_usable(faces: Faces) -> Faces:
+    """The largest face that may be compared, as a table of one row; an empty one without."""
     usable = [faces.quality is None or faces.quality[i].usable for i in range(len(faces))]
     return faces[np.array(usable, bool)].sorted("size")[:1]

@@ -280,10 +280,14 @@ class House:
     def identifier(self) -> CosineIdentifier:
         """Vectors to decisions, as sure as the settings ask."""
         from mien.recognition.identification import CosineIdentifier, IdentifyOptions
+        from mien.recognition.knn import KnnIdentifier, KnnOptions
 
         s = self.settings
         options = IdentifyOptions(strangers=s.strangers, threshold=s.threshold, margin=s.margin, top=s.top, once=s.once)
-        return CosineIdentifier(self.catalog.calibration(self.embedder.space.id), options)
+        calibration = self.catalog.calibration(self.embedder.space.id)
+        if s.identifier == "knn":
+            return KnnIdentifier(calibration, options, KnnOptions(k=s.k))
+        return CosineIdentifier(calibration, options)
 
     @cached_property
     def recognizer(self) -> Recognizer:

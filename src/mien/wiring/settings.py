@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     full_size: bool = False
 
     # naming people
+    identifier: Literal["cosine", "knn"] = "cosine"
+    k: Annotated[int, Field(ge=1)] = 5
     strangers: Annotated[int, Field(ge=2)] = 100
     threshold: Cosine | None = None
     margin: Annotated[float, Field(ge=0, le=2)] | None = None

@@ -132,6 +132,8 @@ DETECTING = (
 )
 NAMING = (
     Setting("embedder", str, "facenet, dlib, facenet+dlib, or one you added.", "Naming people"),
+    Setting("identifier", str, "cosine: the most similar picture; knn: a vote of the nearest.", "Naming people"),
+    Setting("k", int, "How many pictures vote with --identifier knn.", "Naming people"),
     Setting("strangers", int, "At most one stranger in so many is named.", "Naming people"),
     Setting("threshold", float, "A similarity given by hand instead, -1 to 1.", "Naming people"),
     Setting("margin", float, "Least lead over the runner-up; less is ambiguous.", "Naming people"),
