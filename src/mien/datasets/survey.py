@@ -169,7 +169,12 @@ class Survey:
 
     def ties(self, kind: Tie) -> list[Hashable | None]:
         """For each row what ties it to others, None where nothing does: a video, a folder in its class, a source picture."""
-        return [self._tie(kind, row) for row in range(len(self.found))]
+        column = [self._tie(kind, row) for row in range(len(self.found))]
+        if kind != "source":
+            return column
+        stems = [PurePosixPath(name).stem for name in self.found.names]
+        made = {tie for tie, stem in zip(column, stems, strict=True) if source_stem(stem) != stem}
+        return [tie if tie in made else None for tie in column]  # two pictures of one name are two pictures
 
     def _tie(self, kind: Tie, row: int) -> Hashable | None:
         name = PurePosixPath(self.found.names[row])

@@ -126,3 +126,9 @@ def test_near_hashes_of_different_photographs_are_no_copies(shared_data):
     assert hamming(seen.looks[0].hash, seen.looks[1].hash) == 4
     assert seen.alike == []
     assert seen.groups().tolist() == [0, 0]
+
+
+def test_two_pictures_of_one_name_are_two_pictures(make, scenes):
+    """Train and test sets are often numbered alike: a name alone ties nothing where no version was made."""
+    a, b, c, d = scenes
+    assert make({"train/x/1.png": a, "test/x/1.png": b, "train/y/1.png": c, "test/y/1.png": d}).leaks == []
