@@ -155,8 +155,9 @@ def require_classes(found: LabelledSet, *, least: int = LEAST_PER_CLASS) -> None
         )
     few = [f"{printable(label)} ({count})" for label, count in found.counts.items() if count < least]
     if few:
+        shown = ", ".join(few[:5]) + (f" and {len(few) - 5} more classes" if len(few) > 5 else "")
         raise InputError(
-            f"{where}: too few pictures of {', '.join(few)}; each class needs {least} at least, to train, to validate and to"
+            f"{where}: too few pictures of {shown}; each class needs {least} at least, to train, to validate and to"
             " test; add more photographs or leave the class out"
         )
 
@@ -254,5 +255,5 @@ def _one_spelling(found: LabelledSet, *, merge: bool) -> LabelledSet:
 
 
 def _doubled(doubled: Sequence[Sequence[str]], counts: Mapping[str, int]) -> str:
-    each = (" and ".join(f"{printable(label)} ({counts[label]} pictures)" for label in labels) for labels in doubled)
-    return f"labels that differ in upper and lower case only: {'; '.join(each)}"
+    each = (" and ".join(f"{printable(label)} ({counts[label]})" for label in labels) for labels in doubled)
+    return f"labels that differ in upper and lower case only (pictures): {'; '.join(each)}"

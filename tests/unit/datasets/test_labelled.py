@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.core.errors import ImageError, InputError
-from mien.datasets.labelled import read_labelled, require_classes
+from mien.datasets.labelled import LabelledSet, read_labelled, require_classes
 from mien.media.images import write_image
 
 
@@ -51,7 +51,7 @@ def test_a_class_called_test_among_others_is_a_class(put):
 def test_labels_that_differ_in_case(put):
     """Refused with both spellings and their counts; merged on request into the more frequent one, across sides too."""
     root = put("train/cat/a.png", "train/cat/b.png", "test/Cat/c.png", "test/dog/d.png")
-    with pytest.raises(InputError, match=r"cat \(2 pictures\) and Cat \(1 pictures\).*--merge-case"):
+    with pytest.raises(InputError, match=r"cat \(2\) and Cat \(1\).*--merge-case"):
         read_labelled(root)
     assert read_labelled(root, merge_case=True).counts == {"cat": 3, "dog": 1}
 
@@ -64,6 +64,9 @@ def test_one_class_or_few_pictures_are_no_training_set(put):
     with pytest.raises(InputError, match=r"too few pictures of dogs \(2\); each class needs 3"):
         require_classes(found)
     require_classes(found, least=2)
+    many = LabelledSet(found.root, tuple("abcdefgh"), tuple("abcdefgh"), ("",) * 8)
+    with pytest.raises(InputError, match=r"a \(1\), b \(1\), c \(1\), d \(1\), e \(1\) and 3 more classes"):
+        require_classes(many)
 
 
 def test_corrupt_files_are_found_by_reading(put):

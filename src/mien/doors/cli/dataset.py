@@ -139,6 +139,12 @@ def split(
     labels = dict.fromkeys(row.label for row in done)
     counts = Counter((row.label, row.side) for row in done)
     rows = [{"class": label, **{side: counts[label, side] for side in ("train", "val", "test")}} for label in labels]
+    wanted = ["train", *(["val"] if val else []), *(["test"] if test else [])]
+    for row in rows:
+        if lacking := [side for side in wanted if not row[side]]:
+            session.out.note(
+                f"{row['class']}: nothing for {' and '.join(lacking)}; its pictures belong together or are too few"
+            )
     title = f"{len(done)} pictures in {len(set(groups.tolist()))} groups divided into {shown(target)} ({how})"
     columns = ("class", "train", "val", "test")
     session.out.table(title, rows, columns=columns, data=[row._asdict() for row in done])
