@@ -185,7 +185,8 @@ def test_an_edit_changes_no_past(mien, course):
     assert marks(mien) == {"Ada": "✓", "Đức": "–"}
     result = mien("attendance", "session", "edit", "Algebra", "--from", "07:30", "--to", "09:00", "--late-after", "0")
     assert (result.code, result.err) == (0, "")
-    assert mien("attendance", "session", "list", "--json").json()[0]["when"] == "mon 07:30–09:00"
+    (listed,) = mien("attendance", "session", "list", "--json").json()
+    assert listed["when"].endswith("mon 07:30–09:00")
     assert marks(mien) == {"Ada": "✓", "Đức": "–"}
     past = ("session", "edit", "Algebra", "--from", "07:50", "--to", "09:00", "--as-of", MONDAY)
     refused = mien("attendance", *past)
@@ -196,6 +197,17 @@ def test_an_edit_changes_no_past(mien, course):
     assert marks(mien) == {"Ada": "✓ late", "Đức": "–"}
     before = mien("attendance", "report", "Algebra", "--since", "2026-02-23", "--until", "2026-02-23", "--json").json()
     assert before["meetings"][0]["due"] == "2026-02-23T08:00:00+01:00"
+
+
+def test_a_change_to_come_does_not_come_earlier(mien, course):
+    """A change from a later date leaves what is before it alone; an earlier one starts from what is now and takes it back."""
+    assert mien("attendance", "session", "edit", "Algebra", "--from", "07:00", "--as-of", "2030-01-07").code == 0
+    (listed,) = mien("attendance", "session", "list", "--json").json()
+    assert listed["when"] == "mon 08:00–09:30; from 2030-01-07 mon 07:00–09:30"
+    result = mien("attendance", "session", "edit", "Algebra", "--to", "09:00", "--as-of", "2029-01-01")
+    assert "what was to change on 2030-01-07 is taken back" in result.err
+    (listed,) = mien("attendance", "session", "list", "--json").json()
+    assert listed["when"] == "mon 08:00–09:30; from 2029-01-01 mon 08:00–09:00"
 
 
 def test_a_session_is_renamed_and_removed(mien, course):

@@ -58,26 +58,30 @@ def edit(
 
     log = session.house.gallery.attendance
     course = log.session(which)
+    day = first_free_date(course, log.openings(course.id), now()) if as_of is None else read_date(as_of, "--as-of")
+    before = course.on(day)
     lengths = {"late_after": late_after, "left_after": left_after}
-    rules = _changed_rules(course.rules, {"minimum": min_sightings, "cool_down": cool_down, "early": early} | lengths)
+    rules = _changed_rules(before.rules, {"minimum": min_sightings, "cool_down": cool_down, "early": early} | lengths)
     given: dict[str, Any] = {
         "weekdays": None if weekdays is None else read_weekdays(weekdays),
         "start": None if start is None else read_time(start, "--from"),
         "end": None if end is None else read_time(end, "--to"),
         "cameras": None if not camera else () if camera == ["all"] else tuple(camera),
-        "rules": None if rules == course.rules else rules,
+        "rules": None if rules == before.rules else rules,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if until is not None:
         changes["last"] = None if until == _NEVER else read_date(until, "--until")
     if not changes:
         raise SettingError("nothing to change was given; e.g. --from 09:00 --to 10:30")
-    day = first_free_date(course, log.openings(course.id), now()) if as_of is None else read_date(as_of, "--as-of")
-    new = changed_from(course, replace(course, **changes), day)
+    new = changed_from(course, replace(before, **changes), day)
     if not _agreed(session, course, new, day, yes=yes):
         session.out.note("nothing was changed")
         return Exit.FAILED
     changed = log.change_session(new)
+    for version in (*course.earlier, course):
+        if version.since is not None and version.since > day:
+            session.out.note(f"what was to change on {version.since} is taken back")
     session.out.table(f"changed from {day} on", [session_row(changed)], columns=SESSION_COLUMNS)
     return None
 

@@ -85,13 +85,17 @@ def add(
 
 def list_sessions(session: Session) -> None:
     """Every session, when it meets, and which are open now."""
-    from mien.attendance.schedule import meeting_at
+    from mien.attendance.schedule import local_day, meeting_at
 
     log = session.house.gallery.attendance
     rows = []
     for course in log.sessions():
         meeting = meeting_at(course, log.openings(course.id), now())
-        rows.append({**session_row(course), "people": _expected(log.roster(course.id)), "open": meeting is not None})
+        today = local_day(course, now())
+        row = session_row(course.on(today))
+        if course.since is not None and course.since > today:
+            row["when"] += f"; from {course.since} {session_row(course)['when']}"
+        rows.append({**row, "people": _expected(log.roster(course.id)), "open": meeting is not None})
     session.out.table(f"{len(rows)} sessions", rows, columns=(*SESSION_COLUMNS[:-1], "people", "open", "id"))
 
 
