@@ -3,7 +3,10 @@
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
+
+from tests.fakes.videos import write_video
 
 DAY = "2026-03-02"
 COURSE = ("--zone", "UTC", "--weekdays", "mon", "--from", "08:00", "--to", "09:30", "--since", DAY, "--until", DAY)
@@ -101,12 +104,28 @@ def test_a_webhook_that_is_down_and_comes_back(mien, book, monkeypatch):
     assert states["Hook"].startswith("since ")
     told = [row for row in mien("doctor", "--json").json() if row["what"] == "delivery to Hook"]
     assert "2 entries wait" in told[0]["value"]
+    assert "2 entries wait" in mien("attendance", "report", "Algebra", "--since", DAY, "--until", DAY).err
     result, rows = deliver(mien)
     assert (result.code, rows["Hook"]["written"], rows["Folder"]["written"]) == (0, 2, 0)
     assert got[0] == got[1]
     assert mien("attendance", "sink", "check", "Hook").code == 0
     server.shutdown()
     server.server_close()
+
+
+def test_what_a_camera_sees_is_delivered(mien, photo, folder, astronaut):
+    """Watched, written into the book, and in the file before the watch has ended; what became of the place is said."""
+    pytest.importorskip("av")
+    mien("enroll", "Ada", photo("ada.jpg"))
+    pictures = [np.roll(astronaut, 3 * n, axis=1)[:256, 96:416] for n in range(20)]
+    clip = write_video(folder.parent / "clip.mp4", pictures, [n / 10 for n in range(20)])
+    result = mien("attendance", "watch", clip, "--at", f"{DAY}T08:05+00:00")
+    assert result.code == 0, result.err
+    assert marks(folder) == {"Ada": "✓", "Đức": "–"}
+    assert "Folder: up to date, " in result.err
+    folder.unlink()
+    assert mien("attendance", "watch", clip, "--at", f"{DAY}T08:06+00:00", "--no-deliver").code == 0
+    assert not folder.exists()
 
 
 def test_a_sink_is_removed(mien, folder):

@@ -320,3 +320,5 @@ def _remark(session: Session, registers: list[Register], between: tuple[datetime
     for kept in registers:
         if not kept.people:
             session.out.note(f"the roster of {kept.session.name} is empty: mien attendance roster import FILE.csv")
+    for name, words in attendance_sinks.stuck(session):
+        session.out.note(f"{name}: {words}")

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Background", "register", "stuck"]
 
-Kind = Literal["file", "webhook", "sheets"]
+Kind = Literal["file", "webhook"]
 Form = Literal["marks", "times", "people", "meetings", "entries"]
 Name = Annotated[str, typer.Argument(metavar="SINK", help="Its name.")]
 EditId = Annotated[str, typer.Argument(metavar="EDIT", help="Its id, from: mien attendance edits list.")]
-_FILES, _HOOKS, _SHEETS = "Files", "Webhooks", "Google Sheets"
+_FILES, _HOOKS = "Files", "Webhooks"
 _LOOK = 0.2
 """Seconds between two looks at whether Ctrl-C was pressed."""
 
@@ -55,7 +55,7 @@ def register(attendance: typer.Typer) -> None:
 def add(
     session: Session,
     name: Annotated[str, typer.Argument(help="What it is called.")],
-    kind: Annotated[Kind, typer.Option(help="file, webhook or sheets.")],
+    kind: Annotated[Kind, typer.Option(help="file or webhook.")],
     which: Annotated[str | None, typer.Option("--session", help="Of one session; of all if left out.")] = None,
     path: Annotated[
         Path | None,
@@ -71,34 +71,23 @@ def add(
     secret_variable: Annotated[
         str | None, typer.Option(help="Environment variable with the secret instead.", rich_help_panel=_HOOKS)
     ] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(help="JSON key of the service account.", rich_help_panel=_SHEETS)
-    ] = None,
-    marks: Annotated[
-        str | None, typer.Option(help="Spreadsheet for check marks: id or address.", rich_help_panel=_SHEETS)
-    ] = None,
-    times: Annotated[
-        str | None, typer.Option(help="Spreadsheet for time stamps: id or address.", rich_help_panel=_SHEETS)
-    ] = None,
-    marks_tab: Annotated[str | None, typer.Option(help="Tab for check marks.", rich_help_panel=_SHEETS)] = None,
-    times_tab: Annotated[str | None, typer.Option(help="Tab for time stamps.", rich_help_panel=_SHEETS)] = None,
-    api: Annotated[str | None, typer.Option(help="Another address of the Sheets API.", rich_help_panel=_SHEETS)] = None,
 ) -> None:
-    """Add a place outside and say what is still missing; nothing is written there before ``deliver``."""
+    """Add a file or a webhook and say what is still missing; nothing is written before ``deliver``.
+
+    Google Sheets have a set-up of their own: mien attendance sheets add.
+    """
     from mien.core.attendance import Target
 
     given = {
         "file": {"path": _absolute(path), "form": form},
         "webhook": {"url": url, "secret_file": _absolute(secret_file), "secret_variable": secret_variable},
-        "sheets": {"key_file": _absolute(key_file), "marks": marks, "times": times}
-        | {"marks_tab": marks_tab, "times_tab": times_tab, "api": api},
     }[kind]
     course = None if which is None else session.house.gallery.attendance.session(which)
     options = {key: value for key, value in given.items() if value}
     target = Target(name, kind, None if course is None else course.id, options)
     channel = session.house.channel(target)  # refuses what cannot work before anything is kept
     if kind == "webhook" and secret_file is not None:
-        _make_secret(session, secret_file.absolute())
+        _make_secret(session, secret_file.expanduser().absolute())
     added = session.house.gallery.outbox.add_target(target)
     row = {"name": added.name, "kind": kind, "session": course.name if course else "all", "where": channel.name}
     session.out.table("added", [row], columns=tuple(row))
