@@ -121,7 +121,7 @@ class PassiveOptions:
     """
 
     threshold: float = 0.5
-    frames: int = 5
+    frames: int = 3
     spacing: float = 0.1
     gap: float = 0.5
     live: str = "live"
