@@ -56,6 +56,22 @@ def test_crops_are_kept_for_so_many_days(mien, known, home):
     assert not left["kept"].startswith("2026-01")
 
 
+def test_a_camera_keeps_crops_too(mien, known, photo):
+    """A watch with --evidence hands over the face of each sighting; without Ada's word none is kept."""
+    for number in range(6):
+        photo(f"film/{number}.png", change=lambda image, n=number: np.roll(image, n, axis=1))
+    words = ("attendance", "watch", known.parent / "film", "--fps", "5", "--evidence", "--no-deliver")
+    assert mien(*words).code == 0
+    assert mien("attendance", "evidence", "list", "--json").json() == []
+    mien("people", "consent", "Ada", "--evidence", "yes")
+    assert mien(*words).code == 0
+    crops = mien("attendance", "evidence", "list", "--json").json()
+    assert crops
+    assert {crop["who"] for crop in crops} == {"Ada"}
+    assert mien("attendance", "evidence", "show", crops[0]["sighting"], "--out", "crop.jpg").code == 0
+    assert mien("detect", "crop.jpg", "--json").json()[0]["faces"]
+
+
 def test_a_receipt_is_written_and_verified_again(mien, known, home):
     """Into a file that is checked before anything is removed; a removal that a reader hindered is verified later."""
     taken = mien("people", "remove", "Ada", "--yes", "--receipt", "ada.png")

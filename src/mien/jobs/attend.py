@@ -88,6 +88,7 @@ class SightingWriter:
         self._written = written
         self._news = threading.Condition()
         self._waiting: deque[Sighting] = deque()
+        self._crops: dict[str, bytes] = {}  # of those that wait
         self._outcomes: list[Outcome] = []
         self._trouble = ""
         self._stop = False
@@ -95,13 +96,20 @@ class SightingWriter:
         self._thread = threading.Thread(target=self._run, name="mien-sightings", daemon=True)
         self._thread.start()
 
-    def put(self, sighting: Sighting) -> None:
-        """Have it written; returns at once."""
+    def put(self, sighting: Sighting, crop: bytes | None = None) -> None:
+        """Have it written; returns at once.
+
+        Args:
+            sighting: what was seen.
+            crop: the face as JPEG, which the log keeps as evidence if it is allowed to.
+        """
         with self._news:
             if len(self._waiting) >= self._options.limit:
                 self._outcomes.append(Outcome(sighting, f"{self._options.limit} wait already: {self._trouble}"))
                 return
             self._waiting.append(sighting)
+            if crop is not None:
+                self._crops[sighting.id] = crop
             self._news.notify_all()
 
     def outcomes(self) -> list[Outcome]:
@@ -177,8 +185,9 @@ class SightingWriter:
                 self._trouble = str(error)
             return False
         with self._news:
-            for _ in batch:
+            for sighting in batch:
                 self._waiting.popleft()
+                self._crops.pop(sighting.id, None)
             self._outcomes += outcomes
             self._trouble = ""
         self._written()
@@ -186,8 +195,10 @@ class SightingWriter:
 
     def _committed(self, batch: Sequence[Sighting]) -> list[Outcome]:
         """All in one transaction; if one of them cannot be (its person was removed meanwhile), each in its own."""
+        with self._news:
+            crops = {s.id: self._crops[s.id] for s in batch if s.id in self._crops}
         try:
-            self._log.append(batch)
+            self._log.append(batch, crops=crops) if crops else self._log.append(batch)
         except InputError as error:
             if len(batch) == 1:
                 return [Outcome(batch[0], str(error))]

@@ -15,8 +15,9 @@ from mien.doors.cli.pictures import shown
 if TYPE_CHECKING:
     from mien.core.attendance import Sighting
     from mien.core.faces import Faces, Picture
+    from mien.jobs.watch import Watched
 
-__all__ = ["crops_of", "purge_old", "register"]
+__all__ = ["crop_of_track", "crops_of", "purge_old", "register"]
 
 
 def register(attendance: typer.Typer) -> None:
@@ -88,3 +89,16 @@ def crops_of(picture: Picture, faces: Faces, sightings: list[Sighting]) -> dict[
 
     jpegs = crop_jpegs(picture.pixels, faces.scaled(picture.scale).boxes)
     return {sighting.id: jpeg for sighting, jpeg in zip(sightings, jpegs, strict=True)}
+
+
+def crop_of_track(watched: Watched | None, track_id: int | None) -> bytes | None:
+    """The face of one track in the last look; None where it is not in the picture, or nothing was looked at."""
+    import numpy as np
+
+    from mien.media.crops import crop_jpegs
+
+    if watched is None or watched.picture is None or watched.faces.track_ids is None:
+        return None
+    faces = watched.faces[np.flatnonzero(watched.faces.track_ids == track_id)[:1]]
+    jpegs = crop_jpegs(watched.picture.pixels, faces.scaled(watched.picture.scale).boxes)
+    return jpegs[0] if jpegs else None

@@ -11,9 +11,10 @@ import typer
 
 from mien.core.errors import MienError
 from mien.doors.cli.attendance_book import records_of
+from mien.doors.cli.attendance_evidence import crop_of_track, purge_old
 from mien.doors.cli.attendance_sinks import Background
 from mien.doors.cli.attendance_times import now, read_moment
-from mien.doors.cli.command import DETECTING, LIVENESS, NAMING, Exit, Session, command
+from mien.doors.cli.command import DETECTING, EVIDENCE, LIVENESS, NAMING, Exit, Session, command
 from mien.doors.cli.watch import (
     COLUMNS,
     Clock,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from mien.attendance.book import Records
     from mien.core.attendance import Entry, Sighting
     from mien.jobs.attend import Outcome, SightingWriter
-    from mien.jobs.watch import Event
+    from mien.jobs.watch import Event, Watched
     from mien.media.sources import Source
 
 __all__ = ["register"]
@@ -50,7 +51,7 @@ _PATIENCE = 30.0
 
 def register(group: typer.Typer) -> None:
     """Add the command."""
-    command(group, "watch", DETECTING, NAMING, LIVENESS)(watch)
+    command(group, "watch", DETECTING, NAMING, LIVENESS, EVIDENCE)(watch)
 
 
 def watch(
@@ -84,13 +85,16 @@ def watch(
             SightingWriter(session.house.gallery.attendance, written=outside.wake) as writer,
         ):
             desk = Desk(session, source, writer, camera=camera or _camera_name(source), run=_run_name(began))
+            before = desk.look if session.house.settings.evidence else None
+            if before is not None:
+                purge_old(session)
             with preview_of(session, source, wanted=preview, port=port) as screen:
 
                 def after() -> None:
                     desk.tell()
                     outside.tell()
 
-                how = Look(desk.hear, single, seconds, liveness, after, screen)
+                how = Look(desk.hear, single, seconds, liveness, after, screen, before)
                 ended = look(session, source, watcher, how)
             for event in watcher.finish():
                 desk.write(event)
@@ -125,6 +129,11 @@ class Desk:
         self._times: dict[str, float] = {}  # of the source, by sighting that is not written yet
         self._said: dict[str, str] = {}  # what the book said last, by person
         self._trouble = ""
+        self._seen: Watched | None = None  # only where crops are wanted
+
+    def look(self, watched: Watched) -> None:
+        """Remember the last look, for crops of the faces its events are about."""
+        self._seen = watched
 
     def hear(self, event: Event) -> None:
         """An event of the watch: told, unless it only repeats, and written."""
@@ -141,7 +150,7 @@ class Desk:
         if sighting is not None:
             self._names[event.person_id or ""] = event.name
             self._times[sighting.id] = event.time
-            self._writer.put(sighting)
+            self._writer.put(sighting, crop_of_track(self._seen, event.track_id))
 
     def tell(self) -> None:
         """What became of sightings since the last time."""

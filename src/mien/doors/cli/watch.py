@@ -75,6 +75,7 @@ class Look:
         heard: gets every event.
         after: called after every look.
         screen: shows what is seen.
+        before: gets every look before its events are heard.
     """
 
     heard: Callable[[Event], None]
@@ -83,6 +84,7 @@ class Look:
     liveness: LivenessCheck | None = None
     after: Callable[[], None] | None = None
     screen: PreviewServer | None = None
+    before: Callable[[Watched], None] | None = None
 
 
 def register(app: typer.Typer) -> None:
@@ -142,6 +144,8 @@ def look(session: Session, source: Source, watcher: Watcher, how: Look) -> Event
     looks = watched_of(source, follower, watcher, liveness=how.liveness, single=how.single)
     for watched in _until_stopped(session, looks):
         pictures += watched.picture is not None
+        if how.before is not None:
+            how.before(watched)
         for event in watched.events:
             how.heard(event)
         told = (event for event in watched.events if event.kind != "still there")
