@@ -2,11 +2,12 @@
 
 import json
 import re
+import sys
 
 import pytest
 
 from mien.attendance.sinks.google_client import Pacer, spreadsheet_id
-from mien.core.errors import DeliveryError
+from mien.core.errors import DeliveryError, MissingExtraError
 from tests.fakes.sheets_server import ADDRESS
 from tests.unit.attendance.conftest import MARKS, TIMES, Outbox
 
@@ -165,6 +166,16 @@ def test_an_account_that_is_refused_for_good(google, outbox, school):
     with pytest.raises(DeliveryError, match="no longer accepts the key") as caught:
         outbox.deliver(school)
     assert not caught.value.passing
+
+
+@pytest.mark.parametrize("package", ["gspread", "google.auth.transport.requests"])
+def test_without_the_extra(channel_of, school, monkeypatch, package):
+    """A machine without gspread is told the pip command."""
+    for module in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r'pip install "mien\[sheets\]"'):
+        Outbox(channel_of()).deliver(school)
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,7 @@ def _checked(url: str) -> str:
 def _session(key: Mapping[str, str], where: Where) -> Iterator[tuple[AuthorizedSession, Callable[[], None]]]:
     """A session that signs in when it must, and how to sign in beforehand."""
     try:
+        import gspread.http_client  # noqa: F401  # with the others, so that its absence is told in the same words
         from google.auth.transport.requests import AuthorizedSession, Request
         from google.oauth2.service_account import Credentials
         from requests import Session
