@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -20,10 +21,13 @@ class DelivererOptions:
     Args:
         every: seconds between two rounds without news: edits are found, and what failed is tried again.
         gather: seconds from the first news to the round that tells them, so that a class that comes in makes one request.
+        share: of the time at most: a round that took a second is followed by one after ten at the earliest, so that a
+            long term, whose register takes as long to derive, leaves the cameras their computing time.
     """
 
     every: float = 60.0
     gather: float = 5.0
+    share: float = 0.1
 
 
 def _nothing(_: Report) -> None:
@@ -81,8 +85,10 @@ class Deliverer:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
+                began = time.monotonic()
                 self._round()
-                if self._news.wait(self._options.every) and not self._stopping.wait(self._options.gather):
+                rest = max(self._options.gather, (time.monotonic() - began) / self._options.share)
+                if self._news.wait(self._options.every) and not self._stopping.wait(rest):
                     self._news.clear()
             self._round()
         except BaseException as error:  # noqa: BLE001 - whoever stops the thread is told

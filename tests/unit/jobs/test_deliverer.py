@@ -1,6 +1,7 @@
 """Delivery in the background: at the start, on news, in between, and once more at the end."""
 
 import threading
+import time as wall
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from tests.unit.jobs.delivering import Clock
 
 FIRST = datetime(2026, 3, 2, 8, 1, tzinfo=UTC)
 LONG = 20
-QUICK = DelivererOptions(every=1000, gather=0)
+QUICK = DelivererOptions(every=1000, gather=0, share=1)
 
 
 @pytest.fixture
@@ -75,6 +76,19 @@ def test_a_place_that_fails_does_not_end_it(gallery, tmp_path):
         rounds.wait(2)
     assert [report.problem for report in rounds.reports[:2]] == ["offline", ""]
     assert len(place.texts()) == 5
+
+
+def test_slow_rounds_are_seldom(gallery, tmp_path):
+    """News in the middle of a slow round waits until the round took its share of the time only."""
+    place, rounds = FilePlace(tmp_path / "place.json"), Rounds()
+    place.before = lambda: wall.sleep(0.05)
+    post = Post(gallery.attendance, gallery.outbox, lambda _: place, Clock())
+    with Deliverer(post, options=DelivererOptions(every=1000, gather=0, share=0.2), tell=rounds) as deliverer:
+        rounds.wait(1)
+        began = wall.monotonic()
+        deliverer.wake()
+        rounds.wait(2)
+        assert wall.monotonic() - began > 0.25
 
 
 def test_a_fault_of_ours_is_not_swallowed(gallery):
