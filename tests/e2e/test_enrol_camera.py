@@ -1,8 +1,12 @@
 """Enrolling before a camera, on the command line: films and folders of frames stand for the camera."""
 
+import signal
+
 import numpy as np
 import pytest
 
+from mien.doors.preview import Preview
+from mien.recognition.guidance import Guide
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
 
@@ -41,6 +45,30 @@ def test_whoever_watches_knows_them_at_once(mien, film, astronaut, home):
         assert house.recognizer.identify(astronaut).matches[0].decision == "unknown"
         assert mien("enroll", "Eileen", "--camera", film).code == 0
         assert house.recognizer.identify(astronaut).matches[0].name == "Eileen"
+
+
+def test_the_preview_shows_what_is_asked_for(mien, film, monkeypatch):
+    """Each frame, its faces and the advice go to the browser's picture."""
+    seen = []
+    monkeypatch.setattr(Preview, "show", lambda _, picture, faces, state: seen.append((picture, len(faces), state)))
+    result = mien("enroll", "Eileen", "--camera", film, "--preview", "--port", "0")
+    assert (result.code, "can be seen at http://127.0.0.1" in result.err) == (0, True), result.err
+    assert [faces for _, faces, _ in seen] == [1, 1, 1, 1]
+    assert seen[-1][2] == "turn your head a little to your left"
+
+
+def test_ctrl_c_stores_nothing(mien, film, monkeypatch):
+    """Whoever breaks off has enrolled nobody, however many views there were."""
+    see = Guide.see
+
+    def pressed(self, picture, faces):
+        signal.raise_signal(signal.SIGINT)
+        return see(self, picture, faces)
+
+    monkeypatch.setattr(Guide, "see", pressed)
+    result = mien("enroll", "Eileen", "--camera", film)
+    assert (result.code, "nothing was stored" in result.err) == (130, True), result.err
+    assert mien("people", "list", "--json").json() == []
 
 
 def test_attendance_enrol_puts_them_on_the_roster(mien, film, photo):

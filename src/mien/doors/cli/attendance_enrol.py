@@ -12,6 +12,7 @@ from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, comma
 from mien.doors.cli.enrol_camera import Before, enrol_by_camera
 from mien.doors.cli.enroll import At, Face, Photos, Similar, Unlike, Wait, from_photos
 from mien.doors.cli.pictures import find
+from mien.doors.cli.watch import Port, Preview
 
 __all__ = ["register"]
 
@@ -31,6 +32,8 @@ def enrol(
     ] = None,
     since: Annotated[str | None, typer.Option(help="The first date they are expected on; today if left out.")] = None,
     wait: Wait = 60,
+    preview: Preview = False,
+    port: Port = None,
     face: Face = None,
     allow_similar: Similar = False,
     allow_unlike: Unlike = False,
@@ -47,7 +50,7 @@ def enrol(
     if camera is None:
         accepted = from_photos(session, [(name, find(session, photos or []))], options)
     else:
-        outcomes = enrol_by_camera(session, Before(name, camera, wait, options))
+        outcomes = enrol_by_camera(session, Before(name, camera, wait, options, preview, port))
         accepted = [outcome for outcome in outcomes if outcome.accepted]
     person = accepted[0].person if accepted else None
     if person is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mien.core.errors import MienError, SettingError
 from mien.doors.cli.command import Session
 from mien.doors.cli.pictures import shown
+from mien.doors.cli.watch import preview_of
 
 if TYPE_CHECKING:
     from mien.core.faces import Picture
@@ -35,12 +36,16 @@ class Before:
         source: a webcam's number, an address, a video, a folder of frames.
         patience: seconds after which it ends with the views there are.
         options: what the gate asks for.
+        preview: show the stream in the browser.
+        port: the preview's; None for the usual one.
     """
 
     name: str
     source: str
     patience: float
     options: EnrolOptions
+    preview: bool = False
+    port: int | None = None
 
 
 def enrol_by_camera(session: Session, before: Before) -> list[Enrolment]:
@@ -87,7 +92,10 @@ def _collect(session: Session, before: Before, guide: Guide) -> None:
     from mien.recognition.quality import measure
 
     speaker = _Speaker(session)
-    with session.house.source(before.source, SourceOptions(rate=1 / _APART)) as source:
+    with (
+        session.house.source(before.source, SourceOptions(rate=1 / _APART)) as source,
+        preview_of(session, source, wanted=before.preview, port=before.port) as screen,
+    ):
         for picture in session.each(_frames(source, before.patience)):
             if picture is None:
                 speaker.say(source.state.words(), source.state.words())
@@ -95,6 +103,8 @@ def _collect(session: Session, before: Before, guide: Guide) -> None:
             faces = session.house.detector.at_scale(picture.scale).detect(picture.pixels)
             advice = guide.see(picture, measure(picture, faces, limits=before.options.limits))
             speaker.say(advice.kind, advice.words)
+            if screen is not None:
+                screen.show(picture, faces.scaled(1 / picture.scale), advice.words)
             if guide.state != "looking":
                 break
         lost = f"; {source.state.words()}" if source.state.name == "lost" else ""

@@ -12,6 +12,7 @@ from mien.core.errors import MienError, SettingError
 from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, command
 from mien.doors.cli.enrol_camera import Before, enrol_by_camera
 from mien.doors.cli.pictures import find, readable, shown
+from mien.doors.cli.watch import Port, Preview
 
 if TYPE_CHECKING:
     from mien.recognition.enrolment import Enrolment, EnrolOptions
@@ -49,6 +50,8 @@ def enroll(
     ] = None,
     camera: At = None,
     wait: Wait = 60,
+    preview: Preview = False,
+    port: Port = None,
     face: Face = None,
     allow_similar: Similar = False,
     allow_unlike: Unlike = False,
@@ -60,7 +63,7 @@ def enroll(
         return None if from_photos(session, work, options) else Exit.FAILED
     if name is None or photos or from_folder is not None:
         raise SettingError("expected NAME --camera SOURCE alone, e.g. mien enroll Ada --camera 0")
-    outcomes = enrol_by_camera(session, Before(name, camera, wait, options))
+    outcomes = enrol_by_camera(session, Before(name, camera, wait, options, preview, port))
     return None if all(outcome.accepted for outcome in outcomes) else Exit.FAILED
 
 
