@@ -52,7 +52,7 @@ class Server:
                     self.send_error(outer.status)
                     return
                 data, start = outer.data, 0
-                if self.headers.get("Range") and self.headers.get("If-Range") == outer.version:
+                if self.headers.get("Range") and self.headers.get("If-Range", outer.version) == outer.version:
                     start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
                     if start >= len(data):
                         self.send_error(416)
