@@ -209,7 +209,7 @@ def _fetched(name: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except Exception as error:  # Keras raises a bare Exception when it cannot fetch
-        url = re.search(r"https?://\S+", str(error))
+        url = re.search(r"https?://\S+?(?=:?\s|$)", str(error))
         if "URL fetch failure" not in str(error) or url is None:
             raise
         folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"

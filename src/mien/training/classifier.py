@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,18 +220,20 @@ def _on_backbone(
     backbone: Backbone, pictures: Pictures, run: Path, recipe: Recipe, tools: Tools
 ) -> Generator[Event, None, _Trained]:
     cache = FeatureCache(tools.cache / "features", backbone.digest, backbone.features)
-    features = yield from _telling("features", cache.of(pictures.chips))
-    rows = pictures.rows("train")
-    learnt, targets = [features[rows]], pictures.targets[rows]
-    augmentation = Augmentation()  # one seed for all runs, so that runs of several seeds share the features
+    # Versions of validation pictures are computed for nothing, so that runs that divide otherwise find all of them.
+    rows = np.flatnonzero(np.array(pictures.sides) != "test")
+    train = np.array(pictures.sides)[rows] == "train"
+    targets = pictures.targets[rows]
+    features = [(yield from _telling("features", cache.of(pictures.chips[rows])))]
+    augmentation = Augmentation()  # of one seed for all runs
     for version in range(1, recipe.augment + 1):
         chips = augmentation.batch(pictures.chips[rows], rows, version)
-        learnt.append((yield from _telling(f"features of version {version}", cache.of(chips))))
-    training = _constant(np.concatenate(learnt), np.tile(targets, len(learnt)), pictures, recipe)
-    held = pictures.rows("val")
-    validation = _constant(features[held], pictures.targets[held], pictures, recipe)
+        features.append((yield from _telling(f"features of version {version}", cache.of(chips))))
+    learnt = np.concatenate([each[train] for each in features])
+    training = _constant(learnt, np.tile(targets[train], len(features)), pictures, recipe)
+    validation = _constant(features[0][~train], targets[~train], pictures, replace(recipe, balance=False))
     start(recipe.fit.seed, threads=recipe.threads)
-    head = head_on(features[rows], len(pictures.classes), backbone.head)
+    head = head_on(features[0][train], len(pictures.classes), backbone.head)
     fitted = yield from _fitted("epoch", fit(head, training, validation, run, recipe.fit))
     if recipe.unfreeze and isinstance(backbone, KerasBackbone):
         fitted = yield from _unfrozen(backbone, head, pictures, (run, recipe, fitted))

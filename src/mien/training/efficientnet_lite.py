@@ -42,8 +42,9 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
         return {name: value.numpy() for name, value in loaded.items()}
-    except (RuntimeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{path} is no file of PyTorch weights: {str(error).splitlines()[0]}") from error
+    except (RuntimeError, AttributeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise WeightsError(f"{path} is no file of PyTorch weights: {reason}") from error
 
 
 def efficientnet_lite0(weights: Arrays, *, size: int = SIZE, top: bool = False) -> Any:

@@ -19,7 +19,7 @@ def small_cnn(size: int, classes: int, *, width: int = 16) -> Any:
 
     Four times convolution 3 × 3, batch normalisation, ReLU and max-pooling (16, 32, 64, 128 maps), then the mean over the
     picture, dropout and one dense layer. The classic cat/dog network of two convolutions and a dense layer of 128 has
-    five times as many weights, most of them in the dense layer, and learns by heart what 2,000 pictures hold.
+    eight times as many weights, nearly all of them in the dense layer.
 
     Args:
         size: side of a picture, pixels; 32 or more.
