@@ -59,23 +59,7 @@ def crop_borders(
         yield Failed("find", index, len(found.problems), problem.name, problem.reason)
 
     def work(path: Path) -> Unframed:
-        picture = read_image(path)
-        height, width = picture.pixels.shape[:2]
-        x1, y1, x2, y2 = find_frame(picture.pixels, options or FrameOptions())
-        name = path.relative_to(source)
-        cut = (x1, y1, x2, y2) != (0, 0, width, height)
-        file = name.with_suffix(name.suffix if not cut or name.suffix.lower() in _WRITTEN else ".png")
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        if cut:
-            write_image(target / file, np.ascontiguousarray(picture.pixels[y1:y2, x1:x2]))
-        else:
-            shutil.copy2(path, target / file)
-        if draw is not None:
-            box = Faces(np.array([[x1, y1, x2, y2]], np.float32), np.ones(1, np.float32))
-            proof = (draw / name).with_suffix(".jpg")
-            proof.parent.mkdir(parents=True, exist_ok=True)
-            write_image(proof, draw_faces(picture.pixels, box, ["kept" if cut else "no frame"]))
-        row = Unframed(file.as_posix(), x1, y1, width - x2, height - y2)
+        row = _crop(path, path.relative_to(source), (target, draw), options or FrameOptions())
         rows.add(row)
         return row
 
@@ -84,3 +68,24 @@ def crop_borders(
         yield from run(found.pictures, work, stage="crop", name=printable)
     finally:
         rows.close()
+
+
+def _crop(path: Path, name: Path, folders: tuple[Path, Path | None], options: FrameOptions) -> Unframed:
+    """Write one picture without its frame, and its drawing."""
+    target, draw = folders
+    picture = read_image(path)
+    height, width = picture.pixels.shape[:2]
+    x1, y1, x2, y2 = find_frame(picture.pixels, options)
+    cut = (x1, y1, x2, y2) != (0, 0, width, height)
+    file = name.with_suffix(name.suffix if not cut or name.suffix.lower() in _WRITTEN else ".png")
+    (target / file).parent.mkdir(parents=True, exist_ok=True)
+    if cut:
+        write_image(target / file, np.ascontiguousarray(picture.pixels[y1:y2, x1:x2]))
+    else:
+        shutil.copy2(path, target / file)
+    if draw is not None:
+        box = Faces(np.array([[x1, y1, x2, y2]], np.float32), np.ones(1, np.float32))
+        proof = (draw / name).with_suffix(".jpg")
+        proof.parent.mkdir(parents=True, exist_ok=True)
+        write_image(proof, draw_faces(picture.pixels, box, ["kept" if cut else "no frame"]))
+    return Unframed(file.as_posix(), x1, y1, width - x2, height - y2)
