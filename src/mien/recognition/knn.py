@@ -148,10 +148,10 @@ class KnnClassifier:
 
     Args:
         recognizer: finds the faces and embeds them; its gallery is not asked.
-        identifier: the vote; a threshold of -1 and a lead of 0 make it the textbook's closed set.
+        identifier: ``KnnIdentifier``, or ``CosineIdentifier`` to compare with; a threshold of -1 and a lead of 0 make it the textbook's closed set.
     """
 
-    def __init__(self, recognizer: Recognizer, identifier: KnnIdentifier) -> None:
+    def __init__(self, recognizer: Recognizer, identifier: CosineIdentifier) -> None:
         self._recognizer = recognizer
         self._identifier = identifier
         self._known: _Fitted | None = None
@@ -180,8 +180,9 @@ class KnnClassifier:
         """
         if self._known is None:
             raise InputError("nothing was learnt yet: fit(vectors, labels) comes first")
-        face = largest_usable(self._recognizer.find(picture))
-        return self._identifier.identify(face, self._known)[0] if len(face) else Match("no_usable_face")
+        faces = self._recognizer.find(picture)
+        face = largest_usable(faces)
+        return self._identifier.identify(face, self._known)[0] if len(face) else _nobody(faces)
 
     def classify_video(self, pictures: Iterable[Picture]) -> Match:
         """Who is in frames of one person: every frame with a usable face has a vote, and ``unknown`` may win.
@@ -195,6 +196,14 @@ class KnnClassifier:
             return Match("no_usable_face")
         (winner, _), *_ = Counter(answer.name for answer in answers).most_common(1)
         return max((a for a in answers if a.name == winner), key=lambda a: a.similarity or -1.0)
+
+
+def _nobody(faces: Faces) -> Match:
+    """The answer for a picture without a usable face: what is held against the largest there is."""
+    largest = faces.sorted("size")[:1]
+    if largest.quality:
+        return Match("no_usable_face", reasons=largest.quality[0].reasons)
+    return Match("no_usable_face", reasons=(Reason("identify", "no face", text="no face found"),))
 
 
 def _person(name: str, templates: int) -> Person:

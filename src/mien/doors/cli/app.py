@@ -8,6 +8,7 @@ import typer
 
 from mien.doors.cli import (
     attendance,
+    classify,
     dataset,
     demo,
     detect,
@@ -50,5 +51,20 @@ def _about(
     """Knows the faces in your photos, videos and cameras."""
 
 
-for module in (detect, enroll, who, watch, people, attendance, frames, folders, dataset, models, train, predict, demo):
+for module in (
+    detect,
+    enroll,
+    who,
+    watch,
+    people,
+    attendance,
+    frames,
+    folders,
+    dataset,
+    classify,
+    models,
+    train,
+    predict,
+    demo,
+):
     module.register(app)
