@@ -29,12 +29,14 @@ class ChallengeOptions:
 
     Args:
         turns: how many turns, each to a side drawn at random: a recorded video fits one in ``2 ** turns``.
-        parallax: how far the nose must move against the plane of eyes and mouth; 0.25 is a turn of about 35°.
+        parallax: how far the nose must move against the plane of eyes and mouth; 0.28 is a yaw of 27° as
+            ``media.measures`` tells it.
         depth: least depth of the nose that the turn must show, where a head has about 0.6: parallax over the sine of the
             turn as the face's narrowing tells it.
         straight: how far the nose may stand beside the middle of a face that looks straight, and beside where it was when
             it comes back.
-        aspect: least and greatest distance of the eyes over that from the eyes to the mouth of a face from the front.
+        aspect: least and greatest distance of the eyes over that from the eyes to the mouth of a face from the front; a
+            photograph folded along the nose has less. Of 99 frontal people of LFW one has less than 0.8.
         step: farthest that the nose moves between two frames; more is another picture, and all begins anew.
         least: seconds that the turns take at least, so that meanwhile the follower looks at who it is
             (``TrackOptions.recheck``): nobody else can slip in, turn their head, and slip out again.
@@ -49,10 +51,10 @@ class ChallengeOptions:
     """
 
     turns: int = 2
-    parallax: float = 0.25
+    parallax: float = 0.28
     depth: float = 0.3
     straight: float = 0.15
-    aspect: tuple[float, float] = (0.7, 1.25)
+    aspect: tuple[float, float] = (0.8, 1.25)
     step: float = 0.15
     least: float = 2.0
     steady: float = 0.3
