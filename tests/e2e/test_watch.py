@@ -225,6 +225,7 @@ def network_camera(astronaut):
     thread.join()
 
 
+@pytest.mark.slow
 def test_a_network_camera_that_dies_and_comes_back(mien, photo, network_camera):
     """Lost and live again are told once each; whoever was there before and after neither left nor arrived again."""
     mien("enroll", "Ada", photo("ada.jpg"))

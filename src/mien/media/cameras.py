@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Camera", "CameraOptions", "CameraState", "Connect", "shown_source"]
 
+_FAREWELL = 2.0
+"""Seconds that closing waits for the reading thread at most, so that Ctrl-C is not answered by silence."""
+
 Pixels = NDArray[np.uint8]
 Frame = Callable[[], Pixels]
 """A decoded frame; calling it gives ``(H, W, 3)`` uint8 RGB. Frames that nobody asks for are never converted."""
@@ -150,11 +153,11 @@ class Camera:
         return Picture(frame(), source=self.name, time=came - self._started)
 
     def close(self) -> None:
-        """Let the source go; a thread that waits for a dead network ends within the timeout."""
+        """Let the source go; a thread that waits for a dead network ends by itself within the timeout."""
         self._stop.set()
         with self._news:
             self._news.notify_all()
-        self._thread.join(self._options.timeout)
+        self._thread.join(min(self._options.timeout, _FAREWELL))
 
     def __enter__(self) -> Self:
         return self
