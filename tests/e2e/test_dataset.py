@@ -136,6 +136,12 @@ def test_show_draws_a_row_per_class(mien, animals, home):
     height, width = read_image(home / "sheet.png").pixels.shape[:2]
     assert 3 * 64 < width < 4 * 80
     assert 2 * 64 < height < 3 * 90
+    for number in range(40):
+        (animals / f"more{number}").mkdir()
+        (animals / f"more{number}" / "a.png").write_bytes((animals / "cats" / "1.png").read_bytes())
+    many = mien("dataset", "show", animals, "--per-class", "1", "--size", "32", "--out", "many.png")
+    assert "30 of 42 classes are shown" in many.err
+    assert read_image(home / "many.png").pixels.shape[0] < 31 * 60
 
 
 def test_annotations_checked_mended_and_drawn(mien, home, photo):

@@ -33,6 +33,9 @@ Pattern = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Another one, another result; the same one, the same.")]
 AllowLeak = Annotated[bool, typer.Option("--allow-leak", help="Go on where train and test share something.")]
 
+_SHOWN = 30
+"""Classes in a contact sheet at most."""
+
 CLASSES = ("class", "pictures", "train", "val", "test", "share", "smallest", "median", "largest", "blurred", "corrupt")
 
 
@@ -313,7 +316,11 @@ def _tiles(
     found = _found(session, source, merge_case=merge_case)
     tiles: list[Any] = []
     names: list[str] = []
-    for number, label in enumerate(session.each(found.classes)):
+    order = np.random.default_rng(seed).permutation(len(found.classes))[:_SHOWN]
+    if len(order) < len(found.classes):
+        session.out.note(f"{len(order)} of {len(found.classes)} classes are shown, chosen by --seed")
+    for number in session.each(sorted(order.tolist())):
+        label = found.classes[number]
         mine = np.flatnonzero(found.targets == number)
         chosen = np.random.default_rng(seed).permutation(mine)[:per_class].tolist()
         before = len(tiles)
