@@ -31,7 +31,7 @@ from mien.wiring.settings import load_settings
 from report import arguments, conditions, data_folder, table, write_page, write_records
 
 ME, OTHERS, STRANGERS = 82, 133, 500
-SCRATCH = ["--epochs", "60", "--patience", "0", "--schedule", "cosine"]
+SCRATCH = ["--epochs", "100", "--patience", "0", "--schedule", "cosine"]
 
 
 def main() -> None:
