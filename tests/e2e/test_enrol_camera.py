@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 
+from mien.core.faces import Picture
 from mien.doors.preview import Preview
 from mien.recognition.guidance import Guide
 from mien.wiring.bootstrap import House
@@ -45,6 +46,20 @@ def test_whoever_watches_knows_them_at_once(mien, film, astronaut, home):
         assert house.recognizer.identify(astronaut).matches[0].decision == "unknown"
         assert mien("enroll", "Eileen", "--camera", film).code == 0
         assert house.recognizer.identify(astronaut).matches[0].name == "Eileen"
+
+
+def test_a_face_that_is_being_followed_gets_its_name(mien, film, astronaut):
+    """Somebody unknown before a running watch is enrolled at another camera: their very track is named at its next look."""
+    mien("enroll", "Nobody", "--camera", film)
+    mien("people", "remove", "Nobody", "--yes")
+    with House(load_settings(threads=1)) as house:
+        follower = house.follower()
+        before = follower.follow(Picture(astronaut, time=0.0))
+        assert before.matches[0].decision == "unknown"
+        mien("enroll", "Eileen", "--camera", film)
+        after = follower.follow(Picture(astronaut, time=1.0))
+        after = follower.follow(Picture(astronaut, time=2.1))
+        assert (after.matches[0].name, after.track_ids[0]) == ("Eileen", before.track_ids[0])
 
 
 def test_the_preview_shows_what_is_asked_for(mien, film, monkeypatch):

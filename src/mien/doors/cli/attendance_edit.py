@@ -141,12 +141,13 @@ def _agreed(session: Session, course: Course, new: Course, day: date, *, yes: bo
 
 
 def _changed_lines(session: Session, course: Course, new: Course, day: date) -> list[str]:
+    """Lines of meetings that have begun and would be told otherwise, in words."""
     from mien.attendance.book import keep
+    from mien.attendance.schedule import local_day
 
     present = now()
-    if day > present.date():
-        return []
-    first, last = span(day.isoformat(), None, course)
+    until = max(day, local_day(course, present))
+    first, last = span(day.isoformat(), until.isoformat(), course)
     log = session.house.gallery.attendance
     records = records_of(log, course, first, last)
 
