@@ -1,4 +1,4 @@
-"""``mien attendance sink``, ``deliver`` and ``edits``: places outside that are kept up to date, and what others typed there."""
+"""``mien attendance sink`` and ``mien attendance deliver``: places outside that are kept up to date."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import typer
 
 from mien.core.errors import InputError, SettingError, StoreBusyError
+from mien.doors.cli import attendance_reconcile
 from mien.doors.cli.attendance_times import now
 from mien.doors.cli.command import Session, command
 
 if TYPE_CHECKING:
-    from mien.core.attendance import Entry, Target
-    from mien.core.attendance import Session as Course
+    from mien.core.attendance import Target
     from mien.jobs.deliver import Report, Step
-    from mien.store.outbox import HeldEdit, TargetState
+    from mien.store.outbox import TargetState
 
 __all__ = ["Background", "register", "stuck"]
 
 Kind = Literal["file", "webhook"]
 Form = Literal["marks", "times", "people", "meetings", "entries"]
 Name = Annotated[str, typer.Argument(metavar="SINK", help="Its name.")]
-EditId = Annotated[str, typer.Argument(metavar="EDIT", help="Its id, from: mien attendance edits list.")]
 _FILES, _HOOKS = "Files", "Webhooks"
 _LOOK = 0.2
 """Seconds between two looks at whether Ctrl-C was pressed."""
@@ -42,11 +41,7 @@ def register(attendance: typer.Typer) -> None:
     command(sinks, "check")(check)
     command(sinks, "remove")(remove)
     command(attendance, "deliver")(deliver)
-    edits = typer.Typer(no_args_is_help=True, help="What somebody changed by hand in a place outside.")
-    attendance.add_typer(edits, name="edits")
-    command(edits, "list")(list_edits)
-    command(edits, "adopt")(adopt)
-    command(edits, "restore")(restore)
+    attendance_reconcile.register(attendance)
 
 
 # Sinks
@@ -323,87 +318,3 @@ def _seconds(text: str) -> float:
     if seconds < 1:
         raise SettingError(f"--every is {text!r}; give a second or more, e.g. 60s or 5m")
     return seconds
-
-
-# What others typed
-
-
-def list_edits(
-    session: Session,
-    settled: Annotated[
-        bool, typer.Option("--all", help="Also those that were adopted, restored or taken back.")
-    ] = False,
-) -> None:
-    """What somebody changed by hand: what we had written, what stands there, what we would write."""
-    rows = [_edit_row(held) for held in session.house.gallery.outbox.edits(settled=settled)]
-    columns = ("edit", "target", "where", "was", "found", "wanted", "mark", "seen", "state")
-    session.out.table(f"{len(rows)} edits", rows, columns=columns)
-
-
-def _edit_row(held: HeldEdit) -> dict[str, Any]:
-    return {
-        "edit": held.id[:8],
-        "target": held.target,
-        "where": held.edit.where,
-        "was": held.edit.put,
-        "found": held.edit.found,
-        "wanted": held.edit.wanted,
-        "mark": held.edit.status,
-        "seen": held.seen.astimezone().isoformat(timespec="minutes"),
-        "state": held.state if not held.by else f"{held.state} by {held.by}",
-    }
-
-
-def adopt(session: Session, edit: EditId) -> None:
-    """Let what was typed there count: it becomes a correction in the book."""
-    from mien.core.attendance import Correction
-
-    gallery = session.house.gallery
-    held = gallery.outbox.edit(edit)
-    if held.edit.status is None or not held.edit.entry_id:
-        what = f"{held.edit.found!r} at {held.edit.where} is no mark" if held.edit.entry_id else held.edit.where
-        raise InputError(
-            f"{what}: it cannot be adopted as a whole; carry over what counts with mien attendance correct, "
-            f"then: mien attendance edits restore {edit}"
-        )
-    course = gallery.attendance.session(held.session_id)
-    entry = _entry(session, course, held.edit.entry_id)
-    correction = Correction(
-        session_id=course.id,
-        meeting=entry.meeting,
-        person_id=entry.person_id,
-        status=held.edit.status,
-        reason=f"changed by hand in {held.target} at {held.edit.where}",
-        by=gallery.attendance.actor,
-        at=now(),
-        old_status=entry.status,
-        old_arrived=entry.arrived,
-    )
-    _print_settled(session, gallery.outbox.adopt(held.id, correction))
-
-
-def _entry(session: Session, course: Course, entry_id: str) -> Entry:
-    """The line of the register that was changed.
-
-    Raises:
-        InputError: it is not there any more.
-    """
-    from mien.jobs.deliver import whole_register
-
-    gallery = session.house.gallery
-    kept = whole_register(gallery.attendance, course, gallery.outbox.began(course.id), now())
-    for entry in kept.entries:
-        if entry.id == entry_id:
-            return entry
-    raise InputError(f"what was changed is no line of the register of {course.name}; restore it instead")
-
-
-def restore(session: Session, edit: EditId) -> None:
-    """Let the book count: the next delivery writes over what was typed there."""
-    _print_settled(session, session.house.gallery.outbox.restore(edit))
-    session.out.note("written over with the next delivery: mien attendance deliver")
-
-
-def _print_settled(session: Session, held: HeldEdit) -> None:
-    row = _edit_row(held)
-    session.out.table(held.state, [row], columns=("edit", "target", "where", "found", "wanted", "state"))
