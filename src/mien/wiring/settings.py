@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     liveness: Literal["off", "challenge", "passive"] = "off"
     liveness_turns: Annotated[int, Field(ge=1, le=8)] = 2
     liveness_model: str = "minifasnet"
-    liveness_threshold: Share = 0.5
+    liveness_threshold: Share = 0.18
 
     # evidence of sightings
     evidence: bool = False
