@@ -30,6 +30,7 @@ class TenASecond:
 
     frames: int
     shown: int = 0
+    recorded: bool = True
     state: State = field(default_factory=State)
 
     @property
