@@ -48,7 +48,7 @@ def draw_roc(curves: Mapping[str, RocCurve], file: Path) -> None:
     for name, curve in curves.items():
         axes.step(curve.far, curve.tar, where="post", label=f"{name} (AUC {curve.auc:.4f})")
     smallest = min((curve.far[curve.far > 0].min() for curve in curves.values()), default=1e-3)
-    axes.set(xscale="log", xlim=(smallest, 1))
+    axes.set(xscale="log", xlim=(min(smallest, 0.1), 1))
     _finish(figure, axes, file)
 
 

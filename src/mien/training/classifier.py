@@ -189,12 +189,7 @@ def train_classifier(
         trained = yield from _on_backbone(backbone, pictures, run, recipe, tools)
 
     # 4. ONNX: the same answers on real pictures, or nothing is stored.
-    shown = pictures.chips[pictures.rows("val")[:CHECKED]]
-    file = run / f"{recipe.name}.onnx"
-    write_atomically(file, trained.onnx)
-    network = tools.network(file)
-    exported = network.run(prepared(shown, trained.preprocessing))[0]
-    difference = check_equal(trained.probabilities(shown), exported)
+    network, difference = _exported(run / f"{recipe.name}.onnx", trained, pictures, tools)
 
     # 5. Report, on pictures that took no part where there are any; then the record.
     options = ClassifierOptions(recipe.name, pictures.classes, trained.preprocessing, cut.alignment, "none")
@@ -203,11 +198,20 @@ def train_classifier(
     facts = {"export_difference": difference, "parameters": trained.parameters, **_settings(recipe, cut)}
     report = Report(recipe.name, pictures, judged, answers, trained.fitted, facts)
     figures = write_report(run, report)
-    record = _record(recipe, pictures, options, trained.onnx, report)
+    record = _record(recipe, options, trained.onnx, report)
     for folder in (run, tools.models):
         write_atomically(folder / f"{recipe.name}.onnx", trained.onnx)
         write_atomically(folder / f"{recipe.name}.toml", record_to_toml(record).encode())
     return TrainedClassifier(record, run / "report.md", figures)
+
+
+def _exported(file: Path, trained: _Trained, pictures: Pictures, tools: Tools) -> tuple[Network, float]:
+    """The exported network, and how far its answers lie from the trained one's on validation pictures."""
+    shown = pictures.chips[pictures.rows("val")[:CHECKED]]
+    write_atomically(file, trained.onnx)
+    network = tools.network(file)
+    answers = network.run(prepared(shown, trained.preprocessing))[0]
+    return network, check_equal(trained.probabilities(shown), answers)
 
 
 def _from_scratch(pictures: Pictures, run: Path, recipe: Recipe, size: int) -> Generator[Event, None, _Trained]:
@@ -338,15 +342,13 @@ def _settings(recipe: Recipe, cut: Cut) -> dict[str, Any]:
     }
 
 
-def _record(
-    recipe: Recipe, pictures: Pictures, options: ClassifierOptions, onnx: bytes, report: Report
-) -> WeightRecord:
-    counts = pictures.counts("train")
+def _record(recipe: Recipe, options: ClassifierOptions, onnx: bytes, report: Report) -> WeightRecord:
+    counts = report.pictures.counts("train")
     return WeightRecord(
         name=recipe.name,
         kind="classifier",
         format="onnx",
-        title=f"{' / '.join(pictures.classes)}, {'from scratch' if recipe.backbone == NONE else f'on {recipe.backbone}'}",
+        title=f"{' / '.join(options.classes)}, {'from scratch' if recipe.backbone == NONE else f'on {recipe.backbone}'}",
         licence="yours" if recipe.backbone == NONE else f"yours, on the weights of {recipe.backbone} under theirs",
         trained_on=", ".join(f"{count} pictures of {name}" for name, count in counts.items()),
         roles=("classifier",),

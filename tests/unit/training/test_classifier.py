@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mien.classifiers.network import ClassifierOptions, NetworkClassifier
-from mien.core.errors import DuplicateError, InputError, SettingError, TrainingError
+from mien.core.errors import DuplicateError, ImageError, InputError, SettingError, TrainingError
+from mien.core.faces import Faces
 from mien.datasets.labelled import read_labelled
 from mien.media.images import read_image
 from mien.training.classifier import Progress, Recipe, Tools, train_classifier
@@ -139,7 +140,7 @@ def test_test_pictures_are_judged_and_never_learnt(tiles, tmp_path):
     with pytest.raises(InputError, match=r"leak: .* --allow-leak"):
         train(tiles, tmp_path / "b", recipe, test)
     allowed = train(tiles, tmp_path / "c", replace(recipe, reading=Reading(allow_leak=True)), test)
-    assert len(allowed.figures["leaks"]) == 8
+    assert len(allowed.figures["leaks"]) == 8  # each tile beside its copy
     assert "LEAK ALLOWED" in allowed.report.read_text()
 
 
@@ -165,3 +166,42 @@ def test_corrupt_files_are_left_out_and_reported(tiles, tmp_path):
     figures = train(tmp_path / "set", tmp_path, replace(SMALL, fit=replace(SMALL.fit, epochs=1))).figures
     assert [p["name"].endswith("99.png") for p in figures["left_out"]] == [True]
     assert sum(figures["pictures_of"]["train"].values()) + sum(figures["pictures_of"]["val"].values()) == 48
+
+
+def test_a_backbone_may_learn_too_once_its_head_has(tiles, tmp_path, monkeypatch):
+    """Head first, then all together with a small rate; the better of both is exported as one network."""
+    from mien.training import backbones
+    from mien.training.keras_backend import load_keras
+
+    real = load_keras().applications.MobileNet
+
+    def blank(*, weights, include_top, input_shape):
+        return real(weights=None, include_top=include_top, input_shape=input_shape, alpha=0.25)
+
+    blank.__module__ = real.__module__
+    monkeypatch.setattr(backbones, "applications", lambda: {"mobilenet": blank})
+    recipe = replace(SMALL, backbone="mobilenet", unfreeze=1, fit=replace(SMALL.fit, epochs=2))
+    figures = train(tiles, tmp_path, recipe).figures
+    assert (tmp_path / "run" / "unfrozen" / "last.npz").is_file()
+    assert figures["settings"]["export_difference"] <= 1e-4
+    assert (tmp_path / "cache" / "features").is_dir()
+
+
+class EveryoneButCups:
+    """Finds a small and a large face in cats, none in coffee."""
+
+    name = "fake"
+
+    def detect(self, image):
+        if image[..., 2].mean() > image[..., 0].mean():
+            return Faces.empty()
+        return Faces(np.array([[0, 0, 10, 10], [8, 8, 40, 40]], np.float32), np.array([0.9, 0.8], np.float32))
+
+
+def test_the_largest_face_is_cut_and_pictures_without_one_are_left_out(astronaut):
+    """With a detector a chip shows the larger box; a picture without a face is an error of that picture."""
+    cut = Cut(32, Alignment("box"), EveryoneButCups())
+    warm = astronaut[:64, :64] // 2 + np.array([90, 40, 0], np.uint8)
+    assert np.array_equal(cut.chip(warm), warm[8:40, 8:40])
+    with pytest.raises(ImageError, match="no face"):
+        cut.chip(np.ascontiguousarray(warm[..., ::-1]))
