@@ -119,7 +119,13 @@ def latency(house: House, frames, way: str, period: float, options: Namespace) -
     return record(
         house,
         "latency of a watch",
-        {"clip": CLIP, "size": [1280, 720], "camera_fps": RATE, "seconds": options.seconds},
+        {
+            "clip": CLIP,
+            "size": [1280, 720],
+            "camera_fps": RATE,
+            "seconds": options.seconds,
+            "people": len(house.gallery.people()),
+        },
         {"way": way, "period_ms": round(1000 * period)},
         {
             "decisions": len(paced.ages),
@@ -257,7 +263,7 @@ def page(records: list[Record]) -> list[str]:
     one, figures = runs[0], kept.figures
     told = (
         f"Frames of a 1280 × 720 clip at {one.protocol['camera_fps']:g} a second for {one.protocol['seconds']:g} s, MTCNN "
-        f"and {one.subject['embedder']} with 14 people enrolled; a recogniser of {one.subject['period_ms']} ms per frame is the "
+        f"and {one.subject['embedder']} with {one.protocol['people']} people enrolled; a recogniser of {one.subject['period_ms']} ms per frame is the "
         "real one, which waits for the rest of its period. Latency: from a frame's arrival to its decision. The aim was less "
         "than 2 periods of the recogniser."
     )
