@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +35,15 @@ from mien.training.classifier_report import Report, write_report
 from mien.training.decisions import FitOptions
 from mien.training.exporting import check_equal, to_onnx
 from mien.training.features import FeatureCache
-from mien.training.fitting import EpochDone, Fitted, Samples, Step, class_weights, fit, predict, start
+from mien.training.fitting import Fitted, Samples, class_weights, fit, predict, start
 from mien.training.networks import head_on, joined, small_cnn
 from mien.training.pictures import Cut, Pictures, Reading, read_pictures
+from mien.training.progress import Event, learning, telling
 from mien.training.runs import remember
 from mien.zoo.catalog import Alignment, Catalog, Preprocessing, Source, WeightRecord, record_to_toml
 from mien.zoo.files import write_atomically
 
-__all__ = ["SMALL", "Progress", "Recipe", "Tools", "TrainedClassifier", "train_classifier"]
+__all__ = ["SMALL", "Recipe", "Tools", "TrainedClassifier", "train_classifier"]
 
 SMALL = 64
 """Side of the pictures that the small network learns from, pixels."""
@@ -50,27 +51,8 @@ SMALL = 64
 CHECKED = 64
 """Pictures on which the exported network is held against the trained one."""
 
-Result = TypeVar("Result")
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a recipe is.
-
-    Args:
-        stage: as a progress bar names it.
-        index: how many are done.
-        total: of how many.
-    """
-
-    stage: str
-    index: int
-    total: int
-
-
-Event = Progress | EpochDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +161,7 @@ def train_classifier(
     cut = tools.cut(size, tools.onnx.record.alignment if tools.onnx else None)
 
     # 2. Pictures: read once, divided so that the sides share nothing.
-    pictures = yield from _telling("read", read_pictures(found, cut, recipe.reading))
+    pictures = yield from telling("read", read_pictures(found, cut, recipe.reading))
     remember(run, _settings(recipe, cut), pictures, resume=recipe.resume)
 
     # 3. Fit: pixels from scratch, or a head on features that are computed once.
@@ -216,7 +198,7 @@ def _exported(file: Path, trained: _Trained, pictures: Pictures, tools: Tools) -
 
 def _from_scratch(pictures: Pictures, run: Path, recipe: Recipe, size: int) -> Generator[Event, None, _Trained]:
     model = small_cnn(size, len(pictures.classes))
-    fitted = yield from _fitted("epoch", fit(model, *_online(pictures, recipe), run, recipe.fit))
+    fitted = yield from learning("learn", fit(model, *_online(pictures, recipe), run, recipe.fit))
     return _Trained(raw_pixels(size), to_onnx(model), _answers(model), fitted, model.count_params())
 
 
@@ -228,17 +210,17 @@ def _on_backbone(
     rows = np.flatnonzero(np.array(pictures.sides) != "test")
     train = np.array(pictures.sides)[rows] == "train"
     targets = pictures.targets[rows]
-    features = [(yield from _telling("features", cache.of(pictures.chips[rows])))]
+    features = []
     augmentation = Augmentation()  # of one seed for all runs
-    for version in range(1, recipe.augment + 1):
-        chips = augmentation.batch(pictures.chips[rows], rows, version)
-        features.append((yield from _telling(f"features of version {version}", cache.of(chips))))
+    for version in range(recipe.augment + 1):
+        chips = augmentation.batch(pictures.chips[rows], rows, version) if version else pictures.chips[rows]
+        features.append((yield from telling("features", cache.of(chips), version, recipe.augment + 1)))
     learnt = np.concatenate([each[train] for each in features])
     training = _constant(learnt, np.tile(targets[train], len(features)), pictures, recipe)
     validation = _constant(features[0][~train], targets[~train], pictures, replace(recipe, balance=False))
     start(recipe.fit.seed, threads=recipe.threads)
     head = head_on(features[0][train], len(pictures.classes), backbone.head)
-    fitted = yield from _fitted("epoch", fit(head, training, validation, run, recipe.fit))
+    fitted = yield from learning("learn", fit(head, training, validation, run, recipe.fit))
     if recipe.unfreeze and isinstance(backbone, KerasBackbone):
         fitted = yield from _unfrozen(backbone, head, pictures, (run, recipe, fitted))
     size = backbone.preprocessing.size
@@ -260,7 +242,7 @@ def _unfrozen(
     model = joined(backbone.model, head)
     frozen = [np.array(weights) for weights in model.get_weights()]
     gentle = FitOptions(**{**asdict(recipe.fit), "epochs": recipe.unfreeze, "rate": recipe.unfreeze_rate})
-    after = yield from _fitted("unfrozen epoch", fit(model, *_online(pictures, recipe), run / "unfrozen", gentle))
+    after = yield from learning("learn unfrozen", fit(model, *_online(pictures, recipe), run / "unfrozen", gentle))
     if after.history[after.best - 1].val_loss < before.history[before.best - 1].val_loss:
         return after
     model.set_weights(frozen)
@@ -359,25 +341,3 @@ def _record(recipe: Recipe, options: ClassifierOptions, onnx: bytes, report: Rep
         activation="none",
         figures={f"{report.judged_on}, balanced accuracy": f"{report.found.balanced_accuracy:.4f}"},
     )
-
-
-def _telling(stage: str, work: Generator[tuple[int, int], None, Result]) -> Generator[Event, None, Result]:
-    """``work`` with what it yields said as progress of ``stage``; returns what it returns."""
-    while True:
-        try:
-            index, total = next(work)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        yield Progress(stage, index, total)
-
-
-def _fitted(stage: str, work: Generator[Step | EpochDone, None, Fitted]) -> Generator[Event, None, Fitted]:
-    """``work`` with its steps said as progress; returns what it returns."""
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            fitted: Fitted = end.value
-            return fitted
-        yield Progress(f"{stage} {event.epoch}", event.index, event.total) if isinstance(event, Step) else event

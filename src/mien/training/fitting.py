@@ -69,12 +69,14 @@ class Step:
 
     Args:
         epoch: from 1.
+        epochs: how many there are at most.
         index: which batch of the epoch, from 1.
         total: how many there are.
         loss: mean of the epoch so far.
     """
 
     epoch: int
+    epochs: int
     index: int
     total: int
     loss: float
@@ -209,7 +211,7 @@ def _learn(model: Any, samples: Samples, number: int, options: FitOptions) -> Ge
         means, seen = _mean(means, seen, found, len(rows)), seen + len(rows)
         if not math.isfinite(means["loss"]):
             raise _no_number(number, f"at step {index} of {len(batches)}")
-        yield Step(number, index, len(batches), means["loss"])
+        yield Step(number, options.epochs, index, len(batches), means["loss"])
     return means
 
 

@@ -175,6 +175,7 @@ def read_pictures(found: LabelledSet, cut: Cut, how: Reading) -> Generator[tuple
     Raises:
         InputError: fewer than two classes, too few pictures, one picture in two classes, train and test not apart.
     """
+    found = beside(found, None)
     require_classes(found)
     chips: dict[int, Pixels] = {}
     looks: dict[int, Look] = {}

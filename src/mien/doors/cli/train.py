@@ -13,8 +13,9 @@ from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
     from mien.datasets.labelled import LabelledSet
-    from mien.training.classifier import Event, Recipe, Tools, TrainedClassifier
+    from mien.training.classifier import Recipe, Tools, TrainedClassifier
     from mien.training.pictures import Cut
+    from mien.training.progress import Event
     from mien.zoo.catalog import Alignment
 
 __all__ = ["register"]
@@ -161,7 +162,8 @@ def classifier(
 
 def _run(session: Session, pictures: LabelledSet, out: Path, how: tuple[Recipe, Tools]) -> TrainedClassifier | None:
     """Train with a bar per stage and a line per epoch; None if it was interrupted."""
-    from mien.training.classifier import Progress, train_classifier
+    from mien.training.classifier import train_classifier
+    from mien.training.progress import Progress
 
     done: list[TrainedClassifier] = []
 
