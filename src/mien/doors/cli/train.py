@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.errors import SettingError
 from mien.doors.cli.command import DETECTING, Session, command
 from mien.doors.cli.pictures import shown
+from mien.doors.cli.train_tools import recipe_tools
 
 if TYPE_CHECKING:
     from mien.datasets.labelled import LabelledSet
     from mien.training.classifier import Recipe, Tools, TrainedClassifier
-    from mien.training.pictures import Cut
     from mien.training.progress import Event
-    from mien.zoo.catalog import Alignment
 
 __all__ = ["register"]
-
-CONTEXT = 0.5
-"""How much of its surroundings a face is shown with, where the backbone has no rule of its own: Nikolaev's k."""
 
 Source = Annotated[
     Path,
@@ -156,7 +151,7 @@ def classifier(
     )
     pictures = read_labelled(source, merge_case=merge_case)
     tested = None if test is None else read_labelled(test, merge_case=merge_case)
-    tools = _tools(session, backbone, faces=faces, context=context)
+    tools = recipe_tools(session, backbone, faces=faces, context=context)
     _finish(session, _run(session, beside(pictures, tested), out, (recipe, tools)))
 
 
@@ -215,38 +210,3 @@ def _finish(session: Session, trained: TrainedClassifier | None) -> None:
         {"what": "report", "value": shown(trained.report)},
     ]
     session.out.table("trained", rows, columns=("what", "value"), data=figures)
-
-
-def _tools(session: Session, backbone: str, *, faces: bool, context: float | None) -> Tools:
-    """What the recipe gets from the house."""
-    from mien.training.backbones import EFFICIENTNET_LITE0, OnnxFile
-    from mien.training.classifier import Tools
-
-    if context is not None and not faces:
-        raise SettingError(f"--context {context:g} is about faces: add --faces")
-    house = session.house
-    onnx = None
-    if backbone in house.catalog.names("embedder"):
-        record = house.catalog.get(backbone)
-        if record.members and record.format == "ensemble":
-            raise SettingError(f"--backbone {backbone} is several networks; choose one of {', '.join(record.members)}")
-        (path,) = house.weights(backbone).values()
-        onnx = OnnxFile(record, path, house.network(path))
-    lite0 = house.weights(EFFICIENTNET_LITE0)["backbone"] if backbone == EFFICIENTNET_LITE0 else None
-
-    def cut(size: int, alignment: Alignment | None) -> Cut:
-        return _cut(session, size, alignment, (faces, context))
-
-    return Tools(house.settings.models_folder, house.settings.cache_dir, house.network, cut, onnx, lite0)
-
-
-def _cut(session: Session, size: int, alignment: Alignment | None, wanted: tuple[bool, float | None]) -> Cut:
-    from mien.training.pictures import Cut
-    from mien.zoo.catalog import Alignment
-
-    faces, context = wanted
-    if not faces:
-        return Cut(size, Alignment("box"))
-    own = alignment is not None and alignment.kind == "box" and context is None
-    grown = Alignment("context", context=2 * (CONTEXT if context is None else context))
-    return Cut(size, alignment if own and alignment is not None else grown, session.house.detector)
