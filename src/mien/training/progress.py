@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from mien.training.fitting import EpochDone, Fitted, Step
 
-__all__ = ["Event", "Progress", "fitted", "telling"]
+__all__ = ["Event", "Progress", "learning", "telling"]
 
 Result = TypeVar("Result")
 
@@ -31,23 +31,35 @@ class Progress:
 Event = Progress | EpochDone
 
 
-def telling(stage: str, work: Generator[tuple[int, int], None, Result]) -> Generator[Event, None, Result]:
-    """``work`` with what it yields said as progress of ``stage``; returns what it returns."""
+def telling(
+    stage: str, work: Generator[tuple[int, int], None, Result], before: int = 0, rounds: int = 1
+) -> Generator[Event, None, Result]:
+    """``work`` with what it yields said as progress of ``stage``; returns what it returns.
+
+    Args:
+        stage: as a progress bar names it.
+        work: yields how many are done, of how many.
+        before: rounds of as many that were done before.
+        rounds: how many there are in all.
+    """
     while True:
         try:
             index, total = next(work)
         except StopIteration as end:
             result: Result = end.value
             return result
-        yield Progress(stage, index, total)
+        yield Progress(stage, before * total + index, rounds * total)
 
 
-def fitted(stage: str, work: Generator[Step | EpochDone, None, Fitted]) -> Generator[Event, None, Fitted]:
-    """``work`` with its steps said as progress; returns what it returns."""
+def learning(stage: str, work: Generator[Step | EpochDone, None, Fitted]) -> Generator[Event, None, Fitted]:
+    """``work`` with its steps said as progress of ``stage``, all epochs as one; returns what it returns."""
     while True:
         try:
             event = next(work)
         except StopIteration as end:
-            result: Fitted = end.value
-            return result
-        yield Progress(f"{stage} {event.epoch}", event.index, event.total) if isinstance(event, Step) else event
+            fitted: Fitted = end.value
+            return fitted
+        if isinstance(event, Step):
+            yield Progress(stage, (event.epoch - 1) * event.total + event.index, event.epochs * event.total)
+        else:
+            yield event
