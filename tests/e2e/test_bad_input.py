@@ -45,7 +45,7 @@ def test_data_goes_to_stdout_and_everything_else_to_stderr(home, photo):
     assert run.returncode == 3
     assert ["error" in entry for entry in json.loads(run.stdout)] == [False, True]
     assert run.stderr.strip().splitlines() == [
-        "mien: cannot read text.jpg: it is no picture by its content; expected JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC"
+        "mien: cannot read text.jpg: it is no picture by its content; expected JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, HEIC"
     ]
 
 

@@ -27,6 +27,7 @@ from PIL import (
     ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -35,8 +36,8 @@ from mien.core.errors import ImageError, MissingExtraError
 
 __all__ = ["FORMATS", "Header", "decode", "read_header", "sniff"]
 
-FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "HEIC")
-"""What can be read; HEIC with the extra ``heic``."""
+FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "PNM", "HEIC")
+"""What can be read; PNM: .pbm, .pgm, .ppm; HEIC with the extra ``heic``."""
 
 Pixels = NDArray[np.uint8]
 Reduction = Literal[1, 2, 4, 8]
@@ -48,6 +49,7 @@ _READERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
+    "PNM": PpmImagePlugin.PpmImageFile,
 }
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -100,6 +102,8 @@ def sniff(head: bytes) -> str | None:
             return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+        return "PNM"
     return "HEIC" if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS else None
 
 

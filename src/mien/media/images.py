@@ -27,7 +27,24 @@ from mien.media.decoders import FORMATS, Header, Reduction, decode, read_header,
 __all__ = ["READABLE_SUFFIXES", "ReadOptions", "decode_image", "printable", "read_image", "write_image", "write_whole"]
 
 READABLE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".pbm",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+        ".heic",
+        ".heif",
+    }
 )
 """Lower-case endings that a folder is searched for; a file named outright is read whatever its ending."""
 

@@ -20,6 +20,7 @@ def album(tmp_path):
         "note.txt",
         ".hidden.jpg",
         "trip/c.webp",
+        "trip/d.pgm",
         "trip/deep/d.heic",
         ".cache/e.jpg",
     ):
@@ -38,7 +39,7 @@ def names(found, root):
 def test_a_folder_is_searched_to_its_bottom_once(album):
     """Pictures come in natural order, hidden and foreign files are passed over, circular links end."""
     found = find_pictures([album])
-    assert names(found, album) == ["a.png", "b2.JPG", "b10.jpg", "trip/c.webp", "trip/deep/d.heic"]
+    assert names(found, album) == ["a.png", "b2.JPG", "b10.jpg", "trip/c.webp", "trip/d.pgm", "trip/deep/d.heic"]
     assert found.problems == ()
 
 

@@ -82,6 +82,7 @@ LOSSLESS = {
     "WebP": {"kind": "WebP", "lossless": True},
     "GIF": {"kind": "GIF"},
     "BMP": {"kind": "BMP"},
+    "PPM": {"kind": "PPM"},
     "TIFF": {"kind": "TIFF"},
     "TIFF with LZW": {"kind": "TIFF", "compression": "tiff_lzw"},
 }
@@ -269,14 +270,30 @@ def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KB
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP", "TIFF", "WebP"])
+def test_grey_and_plain_anymaps_are_read(tmp_path):
+    """The .pgm of old face sets: grey of 8 and 16 bits, with a comment, in binary and in letters; and a bitmap."""
+    grey = bytes(range(0, 240, 20))
+    wide = b"".join(struct.pack(">H", 257 * value) for value in grey)
+    letters = " ".join(map(str, grey)).encode()
+    heads = {b"P5\n# taken in 1992\n4 3\n255\n": grey, b"P5\n4 3\n65535\n": wide, b"P2\n4 3\n255\n": letters}
+    expected = np.repeat(np.frombuffer(grey, np.uint8).reshape(3, 4, 1), 3, axis=2)
+    for head, body in heads.items():
+        (tmp_path / "1.pgm").write_bytes(head + body)
+        np.testing.assert_array_equal(read_image(tmp_path / "1.pgm").pixels, expected)
+    bitmap = decode_image(b"P4\n8 1\n\x0f").pixels
+    assert bitmap[0, :, 0].tolist() == [255] * 4 + [0] * 4
+    with pytest.raises(ImageError, match="no picture by its content"):
+        decode_image(b"P5: a memo")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP", "PPM", "TIFF", "WebP"])
 def test_the_limit_holds_for_every_format(kind):
     """Every format is measured by its header."""
     with pytest.raises(ImageError, match=r"160 × 96 are 0\.0 megapixels, more than the 0\.01 allowed"):
         decode_image(encoded(CARD, kind), options=ReadOptions(max_megapixels=0.01))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "GIF", "BMP", "PPM", "TIFF"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 def test_truncated_files_are_refused(kind, share, astronaut, capfd):
     """A file that stops early is refused in one line, and no decoder prints a word."""
@@ -371,7 +388,7 @@ def test_what_is_no_picture(tmp_path, data, why):
 
 def test_one_pixel_is_a_picture():
     """A 1 × 1 picture is read; that it holds no face is the detector's to say."""
-    for kind in ("PNG", "JPEG", "GIF", "WebP", "BMP", "TIFF"):
+    for kind in ("PNG", "JPEG", "GIF", "WebP", "BMP", "PPM", "TIFF"):
         assert decode_image(encoded(CARD[:1, :1], kind)).size == (1, 1)
 
 
