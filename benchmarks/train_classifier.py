@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--sizes", type=int, nargs="*", default=[250, 500, 1000], help="smaller training sets beside all"
     )
+    parser.add_argument("--backbones", nargs="+", default=["facenet", "efficientnet-lite0", "none"])
     parser.add_argument("--only", choices=["cats", "me"], nargs="+", default=["cats", "me"])
     options = parser.parse_args()
     options.work = options.work.resolve()
@@ -72,7 +73,8 @@ def me(options: Namespace) -> list[Record]:
     counts = {"me": ME, "not_me": OTHERS, "test_me": 120 - ME, "test_not_me": STRANGERS}
     protocol = {"data": "me-not-me", **counts, "seeds": options.seeds, "validation": 0.2, "faces": "MTCNN"}
     records = []
-    for backbone, more in (("facenet", []), ("efficientnet-lite0", []), ("none", SCRATCH)):
+    for backbone in options.backbones:
+        more = SCRATCH if backbone == "none" else []
         given = [source, "--test", test, "--faces", "--backbone", backbone, *more]
         runs = [run(options, f"me-{backbone}-{seed}", given, seed) for seed in options.seeds]
         records.append(record("me and not me", protocol, {"backbone": backbone}, runs, options))

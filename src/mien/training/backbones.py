@@ -7,6 +7,7 @@ their own file with the head joined on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -207,7 +208,8 @@ def _application(name: str, maker: Callable[..., Any], size: int) -> KerasBackbo
 def _fetched(name: str, make: Callable[[], Any]) -> Any:
     """A network with its weights, or where to put them."""
     try:
-        return make()
+        with contextlib.redirect_stdout(sys.stderr):  # Keras shows its download where results are printed
+            return make()
     except Exception as error:  # Keras raises a bare Exception when it cannot fetch
         url = re.search(r"https?://\S+?(?=:?\s|$)", str(error))
         if "URL fetch failure" not in str(error) or url is None:
