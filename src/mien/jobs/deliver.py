@@ -236,7 +236,10 @@ def _deliver_register(run: _Run, register: Register) -> Iterator[Step]:
     outbox, session = run.post.outbox, register.session
     put, withdrawn = outbox.put(run.target.id, session.id), outbox.withdrawn(run.target.id, session.id)
     run.withdrawn |= withdrawn
-    ids = {place.person.id for place in run.post.log.roster(session.id)} | withdrawn
+    placed = {place.person.id for place in run.post.log.roster(session.id)}
+    ids = (
+        placed | {person.id for person in register.people} | withdrawn
+    )  # who was removed a moment ago is still told of
     edited: set[str] = set()
     for delivered in run.channel.deliver(register, dict(put), withdrawn):
         outbox.settle(run.lease, session.id, delivered, ids)

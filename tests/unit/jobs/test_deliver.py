@@ -274,6 +274,29 @@ def test_a_merged_person_is_one_in_the_place(gallery, post, place, session, ids)
     assert texts[mark(session, ids["Bob"])] == "✓"
 
 
+def test_a_person_removed_while_the_register_is_told_is_withdrawn(gallery, post, place, ids):
+    """The register still has her, the roster no longer: what is put of her is known as hers and goes with the next round."""
+
+    class Removing:
+        def __getattr__(self, name):
+            return getattr(gallery.attendance, name)
+
+        def corrections(self, session_id):
+            said = gallery.attendance.corrections(session_id)
+            if ids["Ada"] in {person.id for person in gallery.people()}:
+                gallery.remove(ids["Ada"])
+            return said
+
+    run(replace(post, log=Removing()))
+    assert any(ids["Ada"] in key for key in place.texts())
+    run(post)
+    assert not any(ids["Ada"] in key for key in place.texts())
+    assert not any(
+        ids["Ada"] in key
+        for key in gallery.outbox.put(post.outbox.targets()[0].id, gallery.attendance.session("Algebra").id)
+    )
+
+
 def test_a_target_removed_meanwhile(gallery, post, target):
     """Removed between two requests: said, and the job goes on to the next."""
     events = []
