@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from mien.core.attendance import Correction, Place, Rules, Session, Sighting
 from mien.core.errors import NotFoundError
@@ -251,7 +251,7 @@ def delete_attendance(connection: Connection, person_id: str) -> dict[str, int]:
     """
     s, c = sightings.c, sighting_candidates.c
     crops = delete_evidence(connection, of_person(person_id))
-    answered = select(answers.c.sighting_id).where(answers.c.person_id == person_id)
+    answered = select(answers.c.sighting_id).where(answers.c.person_id == person_id, answers.c.seq.in_(_last_answers()))
     gone = {
         "sightings": delete(sightings).where(or_(s.person_id == person_id, s.id.in_(answered))),
         "candidates": delete(sighting_candidates).where(c.person_id == person_id),
@@ -259,6 +259,11 @@ def delete_attendance(connection: Connection, person_id: str) -> dict[str, int]:
         "roster": delete(roster).where(roster.c.person_id == person_id),
     }
     return {"evidence": crops} | {kind: connection.execute(statement).rowcount for kind, statement in gone.items()}
+
+
+def _last_answers() -> Select[tuple[int]]:
+    """The answer that counts, of each sighting that has one: who was named before it has no claim on the sighting."""
+    return select(func.max(answers.c.seq)).group_by(answers.c.sighting_id)
 
 
 def merge_attendance(connection: Connection, keep: str, gone: str) -> None:

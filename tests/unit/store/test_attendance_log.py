@@ -215,6 +215,17 @@ def test_a_removed_person_takes_their_attendance_along(gallery, log, ada, bob):
     assert log.answers() == log.corrections(session) == []
 
 
+def test_who_was_named_by_mistake_takes_no_sighting_along(gallery, log, ada, bob):
+    """It was said to be Ada, then put right to Bob: removing Ada leaves Bob his sighting, and the answer that counts."""
+    question = Sighting(NOON, "door", "ambiguous", candidates=(ada, bob), id="q")
+    log.append([question])
+    log.answer(["q"], ada)
+    log.answer(["q"], bob)
+    gallery.remove(ada)
+    assert [(s.id, s.candidates) for s in log.sightings()] == [("q", (bob,))]
+    assert [answer.person_id for answer in log.answers()] == [bob]
+
+
 def test_a_merged_person_keeps_what_both_did(gallery, log, ada, bob):
     """Everything of the one that goes belongs to the one that stays, once; later sightings by the former id too."""
     session = fill_attendance(log, ada, bob)
