@@ -38,7 +38,7 @@ from mien.training.features import FeatureCache
 from mien.training.fitting import Fitted, Samples, class_weights, fit, predict, start
 from mien.training.networks import head_on, joined, small_cnn
 from mien.training.pictures import Cut, Pictures, Reading, read_pictures
-from mien.training.progress import Event, fitted, telling
+from mien.training.progress import Event, learning, telling
 from mien.training.runs import remember
 from mien.zoo.catalog import Alignment, Catalog, Preprocessing, Source, WeightRecord, record_to_toml
 from mien.zoo.files import write_atomically
@@ -198,7 +198,7 @@ def _exported(file: Path, trained: _Trained, pictures: Pictures, tools: Tools) -
 
 def _from_scratch(pictures: Pictures, run: Path, recipe: Recipe, size: int) -> Generator[Event, None, _Trained]:
     model = small_cnn(size, len(pictures.classes))
-    came_to = yield from fitted("learn", fit(model, *_online(pictures, recipe), run, recipe.fit))
+    came_to = yield from learning("learn", fit(model, *_online(pictures, recipe), run, recipe.fit))
     return _Trained(raw_pixels(size), to_onnx(model), _answers(model), came_to, model.count_params())
 
 
@@ -220,7 +220,7 @@ def _on_backbone(
     validation = _constant(features[0][~train], targets[~train], pictures, replace(recipe, balance=False))
     start(recipe.fit.seed, threads=recipe.threads)
     head = head_on(features[0][train], len(pictures.classes), backbone.head)
-    came_to = yield from fitted("learn", fit(head, training, validation, run, recipe.fit))
+    came_to = yield from learning("learn", fit(head, training, validation, run, recipe.fit))
     if recipe.unfreeze and isinstance(backbone, KerasBackbone):
         came_to = yield from _unfrozen(backbone, head, pictures, (run, recipe, came_to))
     size = backbone.preprocessing.size
@@ -242,7 +242,7 @@ def _unfrozen(
     model = joined(backbone.model, head)
     frozen = [np.array(weights) for weights in model.get_weights()]
     gentle = FitOptions(**{**asdict(recipe.fit), "epochs": recipe.unfreeze, "rate": recipe.unfreeze_rate})
-    after = yield from fitted("learn unfrozen", fit(model, *_online(pictures, recipe), run / "unfrozen", gentle))
+    after = yield from learning("learn unfrozen", fit(model, *_online(pictures, recipe), run / "unfrozen", gentle))
     if after.history[after.best - 1].val_loss < before.history[before.best - 1].val_loss:
         return after
     model.set_weights(frozen)
