@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.core.errors import InputError, WeightsError
 from mien.core.faces import Faces
 from mien.core.protocols import Network
-from mien.media.crops import crop_boxes, crop_context
+from mien.media.crops import crop_boxes, crop_context, crop_extended
 from mien.zoo.catalog import Activation, Alignment, Preprocessing, WeightRecord
 
 __all__ = ["ClassifierOptions", "NetworkClassifier"]
@@ -24,7 +24,7 @@ class ClassifierOptions:
         name: the classifier as a user names it.
         classes: what it tells apart, in the order of its outputs; with one output, that of the second of two.
         preprocessing: size of the chips and how pixels become numbers.
-        alignment: how chips are cut: by box and margin, or by box and context.
+        alignment: how chips are cut: by box and margin, or by box and what is around it.
         activation: what makes probabilities of the outputs; ``"none"`` if they are that already.
         batch: chips per run at most; bounds memory.
 
@@ -81,6 +81,11 @@ class NetworkClassifier:
         self.options = options
 
     @property
+    def name(self) -> str:
+        """As a user names it."""
+        return self.options.name
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """What each column means."""
         return self.options.classes
@@ -90,6 +95,8 @@ class NetworkClassifier:
         size, how = self.options.preprocessing.size, self.options.alignment
         if how.kind == "context":
             return crop_context(image, faces.boxes, size=size, context=how.context)
+        if how.kind == "extended":
+            return crop_extended(image, faces.boxes, size=size, context=how.context)
         return crop_boxes(image, faces.boxes, size=size, margin=how.margin)
 
     def classify(self, image: NDArray[np.uint8], faces: Faces) -> NDArray[np.float32]:

@@ -22,7 +22,17 @@ from mien.core.errors import ImageError, InputError, SpaceMismatchError
 from mien.core.people import EmbeddingSpace
 from mien.core.reasons import Reason
 
-__all__ = ["LANDMARK_NAMES", "Contender", "Decision", "Faces", "Match", "Picture", "Quality", "check_image"]
+__all__ = [
+    "LANDMARK_NAMES",
+    "Attribute",
+    "Contender",
+    "Decision",
+    "Faces",
+    "Match",
+    "Picture",
+    "Quality",
+    "check_image",
+]
 
 LANDMARK_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """The five landmarks in order; left and right are the image's."""
@@ -115,6 +125,31 @@ class Quality:
     def usable(self) -> bool:
         """Whether the face passed every limit."""
         return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What a classifier says of a face, e.g. ``me``, ``with glasses``.
+
+    Args:
+        classifier: its name.
+        label: the class. In a stream it stays until another is clearly more probable, so it need not be the likeliest.
+        probabilities: of every class, in the classifier's order, 0 to 1.
+    """
+
+    classifier: str
+    label: str
+    probabilities: dict[str, float]
+
+    @property
+    def probability(self) -> float:
+        """Of the label."""
+        return self.probabilities[self.label]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer for JSON."""
+        rounded = {label: _rounded(value) for label, value in self.probabilities.items()}
+        return {"classifier": self.classifier, "class": self.label, "probabilities": rounded}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +247,7 @@ class Faces:
         embeddings: ``(n, d)`` float32 of unit length; comes with ``space``.
         space: the embedding space of ``embeddings``.
         matches: one ``Match`` per face.
+        attributes: for each face one ``Attribute`` per classifier that has seen enough of it.
 
     Raises:
         InputError: a column whose shape does not fit the others, or values that are not finite (liveness may be NaN).
@@ -226,6 +262,7 @@ class Faces:
     embeddings: NDArray[np.float32] | None = None
     space: EmbeddingSpace | None = field(default=None)
     matches: tuple[Match, ...] | None = None
+    attributes: tuple[tuple[Attribute, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -241,7 +278,7 @@ class Faces:
             value = getattr(self, name)
             if value is not None:
                 put(self, name, _column(name, value, dtype, tail, n))
-        for name in ("quality", "matches"):
+        for name in ("quality", "matches", "attributes"):
             value = getattr(self, name)
             if value is not None:
                 put(self, name, tuple(value))
@@ -344,7 +381,7 @@ class Faces:
 
         ``box`` is x, y of the top left corner, width and height in whole pixels; ``confidence`` a float; ``keypoints``
         maps the five names to (x, y) in whole pixels, and is there only when the detector found landmarks. Further
-        keys appear with their columns: ``quality``, ``liveness``, ``track_id``, ``match``.
+        keys appear with their columns: ``quality``, ``liveness``, ``track_id``, ``match``, ``attributes``.
         """
         rows = []
         for i in range(len(self)):
@@ -374,10 +411,12 @@ class Faces:
             more["track_id"] = int(self.track_ids[i])
         if self.matches is not None:
             more["match"] = self.matches[i].to_dict()
+        if self.attributes is not None:
+            more["attributes"] = [attribute.to_dict() for attribute in self.attributes[i]]
         return more
 
 
-_COLUMNS = ("boxes", "scores", "landmarks", "quality", "liveness", "track_ids", "embeddings", "matches")
+_COLUMNS = ("boxes", "scores", "landmarks", "quality", "liveness", "track_ids", "embeddings", "matches", "attributes")
 
 
 def _column(name: str, value: ArrayLike, dtype: Any, tail: tuple[int, ...], n: int | None) -> NDArray[Any]:

@@ -137,6 +137,11 @@ class Classifier(Protocol):
     """Image and faces in, probabilities out."""
 
     @property
+    def name(self) -> str:
+        """What a user calls it."""
+        ...
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """What each column means, e.g. ``("live", "spoof")``."""
         ...

@@ -12,7 +12,7 @@ from mien.core.errors import InputError
 from mien.core.faces import check_image
 from mien.core.geometry import enlarge, similarity_transform, widen
 
-__all__ = ["align", "crop_boxes", "crop_context", "crop_facenet", "crop_jpegs", "margin_boxes"]
+__all__ = ["align", "crop_boxes", "crop_context", "crop_extended", "crop_facenet", "crop_jpegs", "margin_boxes"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -98,6 +98,14 @@ def crop_context(image: Pixels, boxes: Floats, *, size: int, context: float) -> 
     side = (grown[:, 2:] - grown[:, :2]).max(axis=1, initial=1.0)
     corner = (grown[:, :2] + grown[:, 2:] - side[:, None]) / 2
     return _warped(check_image(image), _box_matrices(corner, corner + side[:, None], size), size)
+
+
+def crop_extended(image: Pixels, boxes: Floats, *, size: int, context: float) -> Pixels:
+    """Chips of boxes grown by the share ``context`` of width and height on each side, cut off at the picture's edges.
+
+    What is left is scaled to a square: ``get_extended_image`` of Nikolaev's me / not me detector, with k = ``context``.
+    """
+    return _resized(image, _clipped(image, enlarge(boxes, 2 * context)), size)
 
 
 def _box_matrices(low: NDArray[Any], high: NDArray[Any], size: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from mien.datasets.folders import Problem
 from mien.datasets.labelled import LabelledSet, Part, require_classes
 from mien.datasets.splits import split
 from mien.datasets.survey import Leak, Look, Survey, look, refuse_leaks
-from mien.media.crops import crop_boxes, crop_context
+from mien.media.crops import crop_boxes, crop_context, crop_extended
 from mien.media.images import printable
 from mien.zoo.catalog import Alignment
 
@@ -53,6 +53,8 @@ class Cut:
         boxes, how = self._box(image), self.alignment
         if how.kind == "context":
             chips = crop_context(image, boxes, size=self.size, context=how.context)
+        elif how.kind == "extended":
+            chips = crop_extended(image, boxes, size=self.size, context=how.context)
         else:
             chips = crop_boxes(image, boxes, size=self.size, margin=how.margin)
         chip: Pixels = chips[0]

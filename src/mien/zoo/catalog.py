@@ -17,7 +17,7 @@ from mien.core.people import Calibration
 
 __all__ = ["Activation", "Alignment", "Catalog", "Format", "Preprocessing", "Source", "WeightRecord", "record_to_toml"]
 
-Kind = Literal["detector", "embedder", "classifier", "backbone"]
+Kind = Literal["detector", "embedder", "classifier", "backbone", "identifier"]
 Activation = Literal["softmax", "sigmoid", "none"]
 Format = Literal["mtcnn", "facenet", "dlib", "onnx", "file", "int8", "ensemble"]
 
@@ -83,14 +83,16 @@ class Alignment:
 
     Args:
         kind: ``"box"``: the detector's box and a margin; ``"landmarks"``: five points laid on a template; ``"context"``:
-            a square around the box, grown, nothing stretched (``media.crops.crop_context``).
+            a square around the box, grown, nothing stretched (``media.crops.crop_context``); ``"extended"``: the box grown
+            on each side and cut off at the picture's edges (``media.crops.crop_extended``).
         margin: for boxes: how many of the chip's pixels the margin takes, both sides together; the same number of the
             picture's pixels on every side, whatever the box's shape (``core.geometry.widen``).
         template: for landmarks: ``"dlib-150"`` or ``"arcface-112"``.
-        context: for context: the share by which the box grows; 0.5 shows one and a half times the box.
+        context: for context: the share by which the box grows; 0.5 shows one and a half times the box. For extended: the
+            share by which it grows on each side; 0.5 shows twice the box.
     """
 
-    kind: Literal["box", "landmarks", "context"] = "box"
+    kind: Literal["box", "landmarks", "context", "extended"] = "box"
     margin: int = 0
     template: str = ""
     context: float = 0.0
@@ -98,7 +100,7 @@ class Alignment:
     def __str__(self) -> str:
         if self.kind == "landmarks":
             return self.template
-        return f"box+{self.margin}" if self.kind == "box" else f"context+{self.context:g}"
+        return f"box+{self.margin}" if self.kind == "box" else f"{self.kind}+{self.context:g}"
 
     def describe(self, size: int) -> str:
         """With the side of the chip, e.g. ``"box+32@160"`` or ``"dlib-150@150"``."""
@@ -129,6 +131,10 @@ class WeightRecord:
         classes: what a classifier tells apart, in the order of its outputs.
         activation: what makes probabilities of a classifier's outputs: ``"softmax"``, ``"sigmoid"``, or ``"none"`` if they
             are that already.
+        people: ids of the people an identifier names, in the order of ``classes``, their names; empty for who is not enrolled.
+        space: id of the embedding space whose vectors an identifier takes.
+        threshold: the least probability with which an identifier names somebody.
+        tuning: numbers a detector was tuned to while it was trained: ``threshold`` and ``aspect`` of a sliding window's.
         statistics: file with stored measurements that are part of the weight: activation ranges, centres.
         figures: measured or published, by protocol.
         folder: where a user's own files lie; None for ours.
@@ -150,6 +156,10 @@ class WeightRecord:
     centre: tuple[float, ...] = ()
     classes: tuple[str, ...] = ()
     activation: Activation | Literal[""] = ""
+    people: tuple[str, ...] = ()
+    space: str = ""
+    threshold: float = 0.0
+    tuning: Mapping[str, float] = field(default_factory=dict)
     statistics: str = ""
     figures: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
@@ -249,6 +259,10 @@ _PLAIN = (
     "centre",
     "classes",
     "activation",
+    "people",
+    "space",
+    "threshold",
+    "tuning",
     "figures",
 )
 

@@ -67,6 +67,16 @@ def test_context_shows_the_surroundings():
     assert chip[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [[0, 0, 0]] * 4
 
 
+def test_an_extended_crop_shows_the_surroundings_up_to_the_border():
+    """The face at the border keeps its place there: nothing is filled in."""
+    white = np.full((40, 60, 3), 255, np.uint8)
+    chips = classifier(FakeNetwork(), alignment=Alignment("extended", context=0.5)).crop(white, FACES)
+    assert chips.min() == 255
+    chip = classifier(FakeNetwork(), alignment=Alignment("extended", context=0.5)).crop(IMAGE, FACES[0])[0]
+    assert (chip[3:5, 3:5] == (200, 100, 50)).all()
+    assert chip[[0, -1], 3].max() == 0
+
+
 def test_batches_are_bounded():
     """Seventy faces are three runs of at most 32, and the same numbers."""
     network = FakeNetwork()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.errors import ImageError, InputError, SpaceMismatchError
-from mien.core.faces import Contender, Faces, Match, Picture, Quality, check_image
+from mien.core.faces import Attribute, Contender, Faces, Match, Picture, Quality, check_image
 from mien.core.people import EmbeddingSpace
 
 SPACE = EmbeddingSpace("toy", 4, "aa", "box", "none")
@@ -28,6 +28,7 @@ def make_faces(n: int, *, full: bool = True, space: EmbeddingSpace = SPACE) -> F
         embeddings=np.eye(4, dtype=np.float32)[np.arange(n) % 4],
         space=space,
         matches=tuple(Match("unknown", threshold=k / 100) for k in range(n)),
+        attributes=tuple((Attribute("toy", "yes", {"yes": k / 100, "no": 1 - k / 100}),) for k in range(n)),
     )
 
 
@@ -40,6 +41,7 @@ def rows_agree(faces: Faces) -> bool:
         and [q.size for q in faces.quality] == i.tolist()
         and faces.track_ids.tolist() == i.tolist()
         and np.allclose([m.threshold for m in faces.matches], i / 100)
+        and np.allclose([a.probability for (a,) in faces.attributes], i / 100)
         and np.array_equal(faces.embeddings, np.eye(4, dtype=np.float32)[i.astype(int) % 4])
     )
 
@@ -192,3 +194,9 @@ def test_liveness_may_be_unknown():
     assert [row["liveness"] for row in faces.to_dicts()] == [None, 1.0]
     with pytest.raises(InputError, match="finite"):
         faces.with_columns(liveness=[np.inf, 1])
+
+
+def test_what_classifiers_say_is_told():
+    """Each answer with its classifier, the class and the probability of every class."""
+    (row,) = make_faces(30)[25].to_dicts()
+    assert row["attributes"] == [{"classifier": "toy", "class": "yes", "probabilities": {"yes": 0.25, "no": 0.75}}]

@@ -6,7 +6,7 @@ import pytest
 
 from mien.core.errors import InputError
 from mien.core.geometry import ARCFACE_112, similarity_transform
-from mien.media.crops import align, crop_boxes, crop_context, crop_facenet, margin_boxes
+from mien.media.crops import align, crop_boxes, crop_context, crop_extended, crop_facenet, margin_boxes
 
 ASTRONAUT = np.array([[[205, 108], [244, 109], [223, 135], [206, 150], [241, 150]]], np.float32)  # read off the picture
 """Roughly where the eyes, nose and mouth corners are."""
@@ -121,6 +121,17 @@ def test_context_keeps_the_aspect_and_pads_with_zeros():
     assert np.array_equal(
         crop_context(exact, np.array([[10, 10, 42, 42]], np.float32), size=32, context=0)[0], exact[10:42, 10:42]
     )
+
+
+def test_an_extended_crop_ends_at_the_border():
+    """A box is grown by k of its side on each side; what would lie outside is cut off, not filled."""
+    ramp = np.arange(100, dtype=np.uint8)[None, :, None].repeat(100, 0).repeat(3, 2)
+    inside = np.array([[30, 40, 50, 60]], np.float32)
+    assert np.array_equal(crop_extended(ramp, inside, size=40, context=0.5)[0], ramp[30:70, 20:60])
+    corner = np.array([[0, 0, 20, 20], [80, 80, 100, 100]], np.float32)
+    first, last = crop_extended(ramp, corner, size=30, context=0.5)
+    assert np.array_equal(first, ramp[:30, :30])
+    assert np.array_equal(last, ramp[70:, 70:])
 
 
 @pytest.mark.parametrize("factor", [2, 3, 7])

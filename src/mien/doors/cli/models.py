@@ -137,7 +137,7 @@ def add(
         str,
         typer.Option(
             help="How faces are cut: box+32 (box and margin in pixels), context+0.5 (a square, the box grown by a half), "
-            "arcface-112 or dlib-150 (landmarks)."
+            "extended+0.5 (the box grown by a half on each side), arcface-112 or dlib-150 (landmarks)."
         ),
     ] = "box+32",
     size: Annotated[int, typer.Option(min=16, help="Side of a face where the file leaves it open, pixels.")] = 160,
@@ -193,17 +193,19 @@ def _kind(kind: str, classes: str, activation: str) -> dict[str, Any]:
 
 
 def _alignment(text: str) -> Alignment:
-    """``box+32``, ``context+0.5`` or the name of a landmark template."""
+    """``box+32``, ``context+0.5``, ``extended+0.5`` or the name of a landmark template."""
     from mien.embedders.network import TEMPLATES
     from mien.zoo.catalog import Alignment
 
     kind, _, margin = text.partition("+")
     if kind == "box" and (margin.isdecimal() or not margin):
         return Alignment("box", margin=int(margin or 0))
-    if kind == "context" and margin.replace(".", "", 1).isdecimal():
-        return Alignment("context", context=float(margin))
+    if kind in {"context", "extended"} and margin.replace(".", "", 1).isdecimal():
+        return Alignment("context" if kind == "context" else "extended", context=float(margin))
     if text not in TEMPLATES:
-        raise SettingError(f"--align is {text!r}: expected box+PIXELS, context+SHARE, {' or '.join(TEMPLATES)}")
+        raise SettingError(
+            f"--align is {text!r}: expected box+PIXELS, context+SHARE, extended+SHARE, {' or '.join(TEMPLATES)}"
+        )
     return Alignment("landmarks", template=text)
 
 
