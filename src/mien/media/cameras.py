@@ -114,6 +114,7 @@ class Camera:
         self._state = CameraState("connecting", options.now())
         self._stop = threading.Event()
         self._over = False  # no further frame will ever come
+        self._fault: BaseException | None = None  # what ended the reading thread and should not have
         self._thread = threading.Thread(target=self._run, name=f"mien-camera-{self.name}", daemon=True)
         self._thread.start()
 
@@ -142,11 +143,13 @@ class Camera:
         """The newest frame that was not given yet; None if none arrives within ``timeout`` seconds.
 
         Frames that came in between are gone. ``Picture.time`` is seconds since the camera was opened, by a clock that
-        never goes backwards.
+        never goes backwards. A fault of the reading thread, which is no loss of the source, is raised here.
         """
         with self._news:
             self._news.wait_for(lambda: self._frame is not None or self._over or self._stop.is_set(), timeout)
             taken, self._frame = self._frame, None
+            if taken is None and self._fault is not None:
+                raise self._fault
         if taken is None:
             return None
         frame, came = taken
@@ -168,6 +171,15 @@ class Camera:
     # the reading thread
 
     def _run(self) -> None:
+        try:
+            self._keep_reading()
+        except BaseException as error:  # noqa: BLE001 - whoever asks for frames is told
+            self._fault = error
+        with self._news:
+            self._over = True
+            self._news.notify_all()
+
+    def _keep_reading(self) -> None:
         wait, ever = self._options.first_wait, False
         while not self._stop.is_set():
             frames, reason = self._read()
@@ -180,9 +192,6 @@ class Camera:
                 break
             self._stop.wait(wait)
             wait = min(2 * wait, self._options.longest_wait)
-        with self._news:
-            self._over = True
-            self._news.notify_all()
 
     def _read(self) -> tuple[int, str]:
         """Read until the source ends; how many frames came, and why no more: empty if it simply ended."""

@@ -182,6 +182,20 @@ def test_a_clock_that_steps_back_does_no_harm():
     assert times[0] >= 0
 
 
+def test_a_fault_of_the_reading_thread_is_told():
+    """What is no loss of the source does not leave a watch waiting for frames for ever: it is raised, after the last."""
+
+    def script(source):
+        yield source.frame(1)
+        raise ValueError("a library's own fault")
+
+    with watch(Source(script)) as camera:
+        assert number_in(camera.newest(PATIENCE).pixels) == 1
+        with pytest.raises(ValueError, match="own fault"):
+            camera.newest(PATIENCE)
+        assert camera.ended
+
+
 def test_closing_ends_the_thread():
     """After ``with`` nothing runs on, and asking gives None."""
     source = Source(fails("no"))
