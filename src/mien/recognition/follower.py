@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mien.core.errors import SettingError
 from mien.core.faces import Faces, Match, Picture
 from mien.core.protocols import Refiner
+from mien.recognition.attributes import AttributeVote
 from mien.recognition.quality import measure
 from mien.recognition.recognizer import Recognizer
 from mien.recognition.tracking import Likeness, Tracker, TrackOptions, weigh
@@ -56,6 +57,7 @@ class Follower:
         refiner: finds the faces of the last frame again without a search and keeps their ``track_ids``; without one
             they stay where the last search found them.
         options: how.
+        attributes: asks classifiers about the faces, fresh for this stream.
 
     Attributes:
         searches: how many frames were searched so far.
@@ -63,13 +65,19 @@ class Follower:
     """
 
     def __init__(
-        self, recognizer: Recognizer, *, refiner: Refiner | None = None, options: FollowOptions | None = None
+        self,
+        recognizer: Recognizer,
+        *,
+        refiner: Refiner | None = None,
+        options: FollowOptions | None = None,
+        attributes: AttributeVote | None = None,
     ) -> None:
         self.options = options or FollowOptions()
         self.searches = 0
         self.looks = 0
         self._recognizer = recognizer
         self._refiner = refiner
+        self._attributes = attributes
         self._tracker = Tracker(self.options.tracks)
         self._last = Faces.empty()  # boxes, scores and track_ids of the last frame, in its pixels
         self._since = 0  # frames since the last search
@@ -78,7 +86,7 @@ class Follower:
         self._decided: tuple[tuple[tuple[int, int], ...], dict[int, Match]] = ((), {})  # tracks and their looks; who
 
     def follow(self, picture: Picture) -> Faces:
-        """Faces of the next frame with quality, track_ids and matches, in pixels of the original.
+        """Faces of the next frame with quality, track_ids, matches (and attributes), in pixels of the original.
 
         A match is the decision on the whole track so far, so that it may still improve. Somebody is named once per
         frame at most.
@@ -103,7 +111,8 @@ class Follower:
             self._since, self._searched_at = 1, time
         faces = self._look(picture, faces, time)
         self._last = Faces(faces.boxes, faces.scores, track_ids=faces.track_ids)
-        return faces.with_columns(matches=self._matches(faces)).scaled(1 / picture.scale)
+        faces = faces.with_columns(matches=self._matches(faces)).scaled(1 / picture.scale)
+        return faces if self._attributes is None else self._attributes.look(picture, faces)
 
     # where
 
