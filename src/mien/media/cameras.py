@@ -34,6 +34,12 @@ __all__ = ["Camera", "CameraOptions", "CameraState", "Connect", "shown_source"]
 _FAREWELL = 2.0
 """Seconds that closing waits for the reading thread at most, so that Ctrl-C is not answered by silence."""
 
+_SECRET = re.compile(
+    r"(?<![a-z])((?:(?:login)?pas(?:s|swd|sword)?|pwd|(?:access_?)?token|auth|secret|(?:api_?)?key|sig(?:nature)?)=)[^&]*",
+    re.IGNORECASE,
+)
+"""What cameras and video servers call it; some have it in the path: ``rtsp://cam/user=admin_password=…_channel=1``."""
+
 Pixels = NDArray[np.uint8]
 Frame = Callable[[], Pixels]
 """A decoded frame; calling it gives ``(H, W, 3)`` uint8 RGB. Frames that nobody asks for are never converted."""
@@ -221,9 +227,9 @@ class Camera:
 
 
 def shown_source(source: str | int) -> str:
-    """A source as people may see it: a password in an address, or in its query, is hidden."""
+    """A source as people may see it: a password in an address, in its path or in its query, is hidden."""
     address = re.sub(r"(?<=://)([^/:@]*):.*@", r"\1:***@", str(source))
-    return re.sub(r"([?&](?:pass|passwd|password|pwd|token)=)[^&]*", r"\1***", address, flags=re.IGNORECASE)
+    return _SECRET.sub(r"\1***", address)
 
 
 def _connection(source: str | int, options: CameraOptions) -> Connect:
