@@ -232,7 +232,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_own(self) -> bool:
         """Neither a foreign name that was made to point here (DNS rebinding) nor a foreign page that includes ours."""
-        name = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        try:
+            name = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        except ValueError:  # no name at all, as "["
+            return False
         site = self.headers.get("Sec-Fetch-Site", "none")
         visit = self.headers.get("Sec-Fetch-Mode") == "navigate"
         return name in _OWN_NAMES and (visit or site in {"none", "same-origin"})

@@ -105,6 +105,7 @@ def test_the_page_and_its_events(preview):
         {"Host": "evil.example:8477"},
         {"Host": ""},
         {"Host": "127.0.0.1.evil.example"},
+        {"Host": "["},
         {"Host": "localhost@evil.example"},
         {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
         {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "cors"},
