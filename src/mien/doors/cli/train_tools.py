@@ -49,5 +49,5 @@ def _cut(session: Session, size: int, alignment: Alignment | None, wanted: tuple
     if not faces:
         return Cut(size, Alignment("box"))
     own = alignment is not None and alignment.kind == "box" and context is None
-    grown = Alignment("context", context=2 * (CONTEXT if context is None else context))
+    grown = Alignment("extended", context=CONTEXT if context is None else context)
     return Cut(size, alignment if own and alignment is not None else grown, session.house.detector)
