@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from mien.core.attendance import Correction, Delivered, Target
-from mien.core.errors import DeliveryError, DuplicateError, NotFoundError
+from mien.core.errors import DeliveryError, DuplicateError, InputError, NotFoundError
 from mien.core.protocols import Clock
 from mien.store import attendance_rows, erasure, ledger
 from mien.store import outbox_rows as rows
@@ -265,14 +265,24 @@ class SqlOutbox:
         with self._database.reading() as connection:
             return self._open_edit(connection, which)
 
-    def adopt(self, which: str, correction: Correction) -> HeldEdit:
+    def adopt(self, which: str, correction: Correction, *, found: str) -> HeldEdit:
         """Let an edit count: the correction goes into the book, and what was found there is ours to write over.
 
+        Args:
+            which: how the edit's id begins.
+            correction: what ``found`` means.
+            found: what stood there when that was decided.
+
         Raises:
+            InputError: something else was typed there since.
             NotFoundError: no open edit has this id; no such session or person.
         """
         with self._database.writing() as connection:
             held = self._open_edit(connection, which)
+            if held.edit.found != found:
+                raise InputError(
+                    f"{held.edit.where} was changed again, to {held.edit.found!r}; look at it and adopt that"
+                )
             attendance_rows.add_correction(connection, correction)
             self._settle_edit(connection, held, "adopted")
             self._note(connection, "adopt edit", correction.person_id)

@@ -241,7 +241,9 @@ def test_an_edit_is_adopted_or_restored(gallery, post, place, session, ids):
     first, second = gallery.outbox.edits()
     status = first.edit.status
     gallery.outbox.adopt(
-        first.id, Correction(session.id, "2026-03-02", ids["Ada"], status, "changed by hand", "tester", NOW)
+        first.id,
+        Correction(session.id, "2026-03-02", ids["Ada"], status, "changed by hand", "tester", NOW),
+        found="late",
     )
     gallery.outbox.restore(second.id)
     assert run(post) == Report("Sheet", "fake", written=2)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from mien.core.attendance import Correction, Delivered, Edit, Session, Target
-from mien.core.errors import DeliveryError, DuplicateError, NotFoundError
+from mien.core.errors import DeliveryError, DuplicateError, InputError, NotFoundError
 from mien.store.gallery import open_gallery
 from mien.store.outbox import Failure, Lease
 from tests.unit.store.test_erasure import content_of
@@ -157,7 +157,7 @@ def test_an_edit_is_adopted(gallery, outbox, lease, session, ids):
     )
     (held,) = outbox.edits()
     given = Correction(session, MEETING, ids["Ada"], "absent", "changed by hand", "tester", NOON)
-    done = outbox.adopt(held.id[:8], given)
+    done = outbox.adopt(held.id[:8], given, found="was ill")
     assert (done.state, done.by, done.settled) == ("adopted", "tester", NOON)
     assert gallery.attendance.corrections(session) == [given]
     assert outbox.put(lease.target_id, session) == {key(session, ids["Ada"]): "was ill"}
@@ -165,6 +165,20 @@ def test_an_edit_is_adopted(gallery, outbox, lease, session, ids):
     assert (line.action, ids["Ada"] in str(line)) == ("adopt edit", False)
     with pytest.raises(NotFoundError, match="no open edit"):
         outbox.restore(held.id)
+
+
+def test_an_edit_that_changed_again_is_not_adopted(gallery, outbox, lease, session, ids):
+    """What was typed there last is neither taken for what was typed before nor written over."""
+    item = key(session, ids["Ada"])
+    outbox.settle(lease, session, Delivered({item: "✓"}, (edit(session, ids["Ada"], "late"),)), ids.values())
+    (held,) = outbox.edits()
+    outbox.settle(lease, session, Delivered(edits=(edit(session, ids["Ada"], "excused"),)), ids.values())
+    given = Correction(session, MEETING, ids["Ada"], "late", "changed by hand", "tester", NOON)
+    with pytest.raises(InputError, match="was changed again, to 'excused'"):
+        outbox.adopt(held.id, given, found=held.edit.found)
+    assert gallery.attendance.corrections(session) == []
+    assert outbox.put(lease.target_id, session) == {item: "✓"}
+    assert [e.edit.found for e in outbox.edits()] == ["excused"]
 
 
 def test_an_edit_is_restored(gallery, outbox, lease, session, ids):

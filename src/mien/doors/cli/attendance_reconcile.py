@@ -80,7 +80,7 @@ def adopt(session: Session, edit: EditId) -> None:
         old_status=entry.status,
         old_arrived=entry.arrived,
     )
-    _print_settled(session, gallery.outbox.adopt(held.id, correction))
+    _print_settled(session, gallery.outbox.adopt(held.id, correction, found=held.edit.found))
 
 
 def _entry(session: Session, course: Course, entry_id: str) -> Entry:
