@@ -13,23 +13,28 @@ from mien.core.errors import MissingExtraError
 from mien.evaluation.detection import DetectionCurve
 from mien.evaluation.verification import RocCurve
 
-__all__ = ["draw_confusion", "draw_history", "draw_precision_recall", "draw_roc"]
+__all__ = ["draw_confusion", "draw_curves", "draw_heat", "draw_history", "draw_precision_recall", "draw_roc", "draw_spread"]
 
 
-def draw_precision_recall(curves: Mapping[str, DetectionCurve], file: Path) -> None:
+def draw_precision_recall(curves: Mapping[str, DetectionCurve], file: Path, *, until: float = 1.0) -> None:
     """Precision over recall, one line per name, with its average precision in the legend.
 
     Args:
         curves: by the name to show.
         file: ``.png`` or ``.svg``.
+        until: the recall at which the lines end, and a dotted one stands; the legend is about the whole curves.
 
     Raises:
         MissingExtraError: without matplotlib.
     """
     figure, axes = _axes("recall", "precision")
     for name, curve in curves.items():
-        recall, precision = [0, *curve.recall], [curve.precision[0], *curve.precision]
+        shown = curve.recall <= until
+        found = curve.precision[curve.recall > 0]
+        recall, precision = [0, *curve.recall[shown]], [found[0] if len(found) else 0, *curve.precision[shown]]
         axes.plot(recall, precision, label=f"{name} ({curve.average_precision:.3f})")
+    if until < 1:
+        axes.axvline(until, color="grey", linestyle=":", label=f"recall {until:g}")
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
     _finish(figure, axes, file)
 
@@ -71,6 +76,61 @@ def draw_history(columns: Mapping[str, Sequence[float]], best: int, file: Path, 
     _finish(figure, axes, file)
 
 
+def draw_heat(
+    pixels: NDArray[np.uint8], heat: NDArray[np.float32], file: Path, *, window: int = 32, stride: int = 4
+) -> None:
+    """A picture, and beside it the scores of its windows, each where its middle is.
+
+    Args:
+        pixels: ``(h, w, 3)`` uint8 RGB.
+        heat: ``(rows, columns)`` scores 0 to 1 of windows that begin every ``stride`` pixels.
+        file: ``.png`` or ``.svg``.
+        window: side of a window, pixels.
+        stride: pixels from window to window.
+
+    Raises:
+        MissingExtraError: without matplotlib.
+    """
+    figure, axes = _axes("", "")
+    figure.set_size_inches(10, 4.4)
+    axes.remove()
+    left, right = figure.subplots(1, 2)
+    low = (window - stride) / 2
+    rows, columns = heat.shape
+    extent = (low, low + stride * columns, low + stride * rows, low)
+    for each in (left, right):
+        each.imshow(pixels, extent=(0, pixels.shape[1], pixels.shape[0], 0))
+        each.set_axis_off()
+    drawn = right.imshow(heat, extent=extent, cmap="inferno", vmin=0, vmax=1)
+    figure.colorbar(drawn, ax=right, label="score")
+    figure.savefig(file, dpi=120, metadata={"Date": None} if file.suffix == ".svg" else {"Software": None})
+
+
+def draw_curves(
+    curves: Mapping[Any, Sequence[tuple[float, float]]], file: Path, *, labels: tuple[str, str], log: bool = False
+) -> None:
+    """One line per name through its points.
+
+    Args:
+        curves: points (x, y) by the name to show.
+        file: ``.png`` or ``.svg``.
+        labels: of both axes.
+        log: whether x is logarithmic.
+
+    Raises:
+        MissingExtraError: without matplotlib.
+    """
+    figure, axes = _axes(*labels)
+    for name, points in curves.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=str(name))
+    if log:
+        ticks = sorted({x for points in curves.values() for x, _ in points})
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    _finish(figure, axes, file)
+
+
 def draw_confusion(matrix: NDArray[np.integer[Any]], classes: Sequence[str], file: Path) -> None:
     """How many pictures of each class (rows) were taken for which (columns).
 
@@ -95,6 +155,43 @@ def draw_confusion(matrix: NDArray[np.integer[Any]], classes: Sequence[str], fil
                 axes.text(
                     j, i, int(matrix[i, j]), ha="center", va="center", color="white" if share[i, j] > 0.5 else "black"
                 )
+    _finish(figure, axes, file)
+
+
+def draw_spread(
+    series: Mapping[str, Sequence[tuple[float, Sequence[float]]]],
+    file: Path,
+    *,
+    x: str,
+    y: str,
+    ticks: Sequence[str] = (),
+) -> None:
+    """Means with the range of the runs behind each, every run a dot: one colour per name.
+
+    Args:
+        series: by the name to show, for each place on the x axis the values of its runs.
+        file: ``.png`` or ``.svg``.
+        x: what the places are.
+        y: what the values are.
+        ticks: names of the places 0, 1, 2 … where they are no quantity; then no line joins them.
+
+    Raises:
+        MissingExtraError: without matplotlib.
+    """
+    figure, axes = _axes(x, y)
+    for i, (name, points) in enumerate(series.items()):
+        beside = 0.12 * (i - (len(series) - 1) / 2) if ticks else 0.0
+        at = [place + beside for place, _ in points]
+        means = [float(np.mean(values)) for _, values in points]
+        ranges = [
+            [m - min(v) for m, (_, v) in zip(means, points, strict=True)],
+            [max(v) - m for m, (_, v) in zip(means, points, strict=True)],
+        ]
+        bars = axes.errorbar(at, means, yerr=ranges, label=name, marker="o", capsize=4, linestyle="" if ticks else "-")
+        for place, (_, values) in zip(at, points, strict=True):
+            axes.plot([place] * len(values), values, ".", color=bars[0].get_color(), alpha=0.4)
+    if ticks:
+        axes.set_xticks(range(len(ticks)), ticks)
     _finish(figure, axes, file)
 
 

@@ -77,6 +77,11 @@ class DetectionCurve:
         """Share of the faces that were found at all, 0 to 1."""
         return float(self.recall[-1])
 
+    def level_at(self, recall: float) -> float | None:
+        """The highest score at which ``recall`` is reached; None if it never is."""
+        reached = np.flatnonzero(self.recall >= recall)
+        return float(self.levels[reached[0]]) if len(reached) else None
+
 
 def detection_curve(found: Sequence[Faces], truth: Sequence[Truth], *, iou: float = 0.5) -> DetectionCurve:
     """Compare what was found in each picture with what is there.

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.doors.cli.command import DETECTING, Session, command
 from mien.doors.cli.pictures import shown
+from mien.doors.cli.train_region import region
+from mien.doors.cli.train_running import run_recipe
 from mien.doors.cli.train_tools import recipe_tools
 
 if TYPE_CHECKING:
-    from mien.datasets.labelled import LabelledSet
-    from mien.training.classifier import Recipe, Tools, TrainedClassifier
-    from mien.training.progress import Event
+    from mien.training.classifier import TrainedClassifier
 
 __all__ = ["register"]
 
@@ -29,9 +29,10 @@ PICTURES = "Pictures"
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    train = typer.Typer(no_args_is_help=True, help="Train your own: a classifier of pictures.")
+    train = typer.Typer(no_args_is_help=True, help="Train your own: a classifier of pictures, a face detector.")
     app.add_typer(train, name="train", rich_help_panel="Your own models")
     command(train, "classifier", DETECTING, reads=True)(classifier)
+    command(train, "region", reads=True)(region)
 
 
 def classifier(
@@ -131,7 +132,7 @@ def classifier(
 ) -> None:
     """Learn to tell classes of pictures apart; ends in NAME.onnx and its record in the models folder, and a report."""
     from mien.datasets.labelled import read_labelled
-    from mien.training.classifier import Recipe
+    from mien.training.classifier import Recipe, train_classifier
     from mien.training.decisions import FitOptions
     from mien.training.pictures import Reading, beside
 
@@ -152,42 +153,7 @@ def classifier(
     pictures = read_labelled(source, merge_case=merge_case)
     tested = None if test is None else read_labelled(test, merge_case=merge_case)
     tools = recipe_tools(session, backbone, faces=faces, context=context)
-    _finish(session, _run(session, beside(pictures, tested), out, (recipe, tools)))
-
-
-def _run(session: Session, pictures: LabelledSet, out: Path, how: tuple[Recipe, Tools]) -> TrainedClassifier | None:
-    """Train with a bar per stage and a line per epoch; None if it was interrupted."""
-    from mien.training.classifier import train_classifier
-    from mien.training.progress import Progress
-
-    done: list[TrainedClassifier] = []
-
-    def events() -> Any:
-        done.append((yield from train_classifier(pictures, out, *how)))
-
-    with session.out.steps() as at:
-        for event in session.each(events()):
-            if isinstance(event, Progress):
-                at(event.stage, event.index, event.total)
-            else:
-                session.out.note(_epoch(event))
-    if not done:
-        session.out.note(f"--resume goes on from the last epoch border in {shown(out)}")
-    return done[0] if done else None
-
-
-def _epoch(event: Event) -> str:
-    """One line, e.g. ``epoch 3 of 60: loss 0.512, validation 0.498, accuracy 0.770 (best so far)``."""
-    from mien.training.fitting import EpochDone
-
-    if not isinstance(event, EpochDone):
-        return ""
-    line = event.epoch
-    best = " (best so far)" if event.best == line.number else ""
-    accuracy = "" if line.val_accuracy is None else f", accuracy {line.val_accuracy:.3f}"
-    return (
-        f"epoch {line.number} of {event.epochs}: loss {line.loss:.4f}, validation {line.val_loss:.4f}{accuracy}{best}"
-    )
+    _finish(session, run_recipe(session, train_classifier(beside(pictures, tested), out, recipe, tools), out))
 
 
 def _finish(session: Session, trained: TrainedClassifier | None) -> None:
