@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from mien.core.errors import SettingError
-from mien.core.faces import Decision, Faces, Match
+from mien.core.faces import Attribute, Decision, Faces, Match
 
 __all__ = ["Event", "Kind", "Presence", "Watcher", "WatcherOptions"]
 
@@ -23,6 +23,7 @@ Kind = Literal[
     "ambiguous",
     "unproven",
     "spoof",
+    "classified",
     "ended",
 ]
 Standing = tuple[Decision | Literal["unproven"], str | None]
@@ -50,6 +51,7 @@ class Event:
         since: since when, aware: the person seen, the source lost.
         until: when the face was last seen, aware.
         reason: why the source is lost or has ended.
+        attribute: what a classifier says of the face, for ``classified``.
     """
 
     kind: Kind
@@ -63,9 +65,12 @@ class Event:
     since: datetime | None = None
     until: datetime | None = None
     reason: str = ""
+    attribute: Attribute | None = None
 
     def words(self) -> str:
         """The event in a few words for people, without its time."""
+        if self.attribute is not None:
+            return self._classified(self.attribute)
         before = f" (said to be {self.was} before)" if self.was else ""
         sure = "" if self.match is None or self.match.similarity is None else f" ({self.match.similarity:.2f})"
         near = [] if self.match is None else [c.name for c in self.match.candidates[:2]]
@@ -80,6 +85,11 @@ class Event:
             "spoof": f"not a living face{': ' + near[0] if near else ''}{before}",
         }
         return words.get(self.kind, f"{self.kind}{': ' if self.reason else ''}{self.reason}")
+
+    def _classified(self, attribute: Attribute) -> str:
+        """E.g. ``face 3: me (0.98)``."""
+        before = f" (said to be {self.was} before)" if self.was else ""
+        return f"{self.name or f'face {self.track_id}'}: {attribute.label} ({attribute.probability:.2f}){before}"
 
     def _stay(self) -> str:
         if self.since is None or self.until is None:
@@ -101,6 +111,7 @@ class Event:
             "until": None if self.until is None else self.until.isoformat(timespec="milliseconds"),
             "reason": self.reason or None,
             "match": None if self.match is None else self.match.to_dict(),
+            "attribute": None if self.attribute is None else self.attribute.to_dict(),
         }
 
 
@@ -257,8 +268,9 @@ class Watcher:
     # tracks
 
     def _standing(self, faces: Faces, row: int, match: Match) -> Standing | None:
-        """What a face is taken for; None where nothing can be said."""
-        if match.decision == "no_usable_face":
+        """What a face is taken for; None where nothing can be said, or nobody is known and a classifier is asked instead."""
+        nobody_known = match.decision == "unknown" and not match.candidates
+        if match.decision == "no_usable_face" or (nobody_known and faces.attributes is not None):
             return None
         alive = not self._live_only or (faces.liveness is not None and bool(faces.liveness[row] >= 0))
         if match.decision in {"match", "ambiguous"} and not alive:

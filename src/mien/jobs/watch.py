@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.core.faces import Faces, Picture
 from mien.core.protocols import LivenessCheck
+from mien.jobs.attributes import AttributeTeller
 from mien.jobs.presence import Event, Kind, Presence, Watcher, WatcherOptions
 from mien.media.sources import Source
 from mien.recognition.follower import Follower
@@ -41,6 +42,7 @@ def watch(
     *,
     liveness: LivenessCheck | None = None,
     single: bool = False,
+    teller: AttributeTeller | None = None,
 ) -> Iterator[Watched]:
     """Look at a source until it ends or nobody pulls any more; at least twice a second, frames or not.
 
@@ -52,6 +54,7 @@ def watch(
         watcher: of this source; give it ``live_only`` with a ``liveness`` check.
         liveness: tells living faces from pictures of faces, in every frame.
         single: the largest face of each frame only.
+        teller: of this source: tells what the follower's classifiers say; one that nobody else sees if None.
 
     Raises:
         SpaceMismatchError: the gallery was made with another embedder.
@@ -59,6 +62,7 @@ def watch(
         StoreError: the gallery cannot be read.
     """
     told = "live" if source.recorded else ""
+    teller = teller or AttributeTeller()
     while True:
         picture = source.newest(_POLL)
         events: list[Event] = []
@@ -72,7 +76,8 @@ def watch(
             if single:
                 faces = _largest(faces)
             time = picture.time or 0.0
-            events += watcher.see(faces, time, source.moment(time))
+            moment = source.moment(time)
+            events += [*watcher.see(faces, time, moment), *teller.see(faces, time, moment)]
         yield Watched(picture, faces, tuple(events))
         if picture is None and source.ended:
             return

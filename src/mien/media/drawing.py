@@ -35,6 +35,9 @@ DECISION_COLOURS = {
 }
 """Okabe and Ito's palette; ``face`` is a face that nobody tried to name."""
 
+CLASS_COLOURS = ("#009E73", "#E69F00", "#CC79A7", "#0072B2", "#F0E442", "#D55E00")
+"""Of the classes of a classifier, in its order, from the same palette."""
+
 STAGE_COLOURS = {
     "nms": "#CC79A7",
     "pyramid": "#8C8C8C",
@@ -73,7 +76,23 @@ class DrawOptions:
 
 
 def face_labels(faces: Faces) -> list[str]:
-    """What is written at each face: name and similarity, the decision, or how sure the detector is."""
+    """What is written at each face: name and similarity, the decision, what classifiers say, or how sure the detector is."""
+    if faces.attributes is None:
+        return _match_labels(faces)
+    named = _match_labels(faces) if faces.matches is not None else [""] * len(faces)
+    labels = []
+    for row, (words, attributes) in enumerate(zip(named, faces.attributes, strict=True)):
+        said = [f"{a.label} {a.probability:.0%}" for a in attributes]
+        labels.append("  ".join([*([] if _nobody(faces, row) and said else [words]), *said]).strip())
+    return labels
+
+
+def _nobody(faces: Faces, row: int) -> bool:
+    """Whether a face was compared with nobody."""
+    return faces.matches is None or (faces.matches[row].decision == "unknown" and not faces.matches[row].candidates)
+
+
+def _match_labels(faces: Faces) -> list[str]:
     if faces.matches is None:
         return [f"{score:.0%}" for score in faces.scores.tolist()]
     labels = []
@@ -202,9 +221,15 @@ def _unit(pixels: Pixels, options: DrawOptions) -> float:
 
 
 def _colours(faces: Faces) -> list[str]:
-    if faces.matches is None:
-        return [DECISION_COLOURS["face"]] * len(faces)
-    return [DECISION_COLOURS[match.decision] for match in faces.matches]
+    """By class where nobody was compared with, else by decision."""
+    colours = []
+    for row in range(len(faces)):
+        said = faces.attributes[row] if faces.attributes is not None else ()
+        if said and _nobody(faces, row):
+            colours.append(CLASS_COLOURS[list(said[0].probabilities).index(said[0].label) % len(CLASS_COLOURS)])
+        else:
+            colours.append(DECISION_COLOURS["face" if faces.matches is None else faces.matches[row].decision])
+    return colours
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

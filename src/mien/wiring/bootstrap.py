@@ -16,9 +16,10 @@ from mien.core.errors import NotFoundError, SettingError
 from mien.wiring.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from mien.classifiers.network import NetworkClassifier
     from mien.core.attendance import Target
-    from mien.core.faces import Picture
-    from mien.core.protocols import Channel, Classifier, Detector, Embedder, LivenessCheck, Refiner
+    from mien.core.faces import Faces, Picture
+    from mien.core.protocols import Channel, Detector, Embedder, LivenessCheck, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
     from mien.jobs.deliver import Post
     from mien.media.images import ReadOptions
@@ -167,9 +168,11 @@ class House:
 
     def follower(self) -> Follower:
         """A follower for one stream."""
+        from mien.recognition.attributes import AttributeVote
         from mien.recognition.follower import Follower
 
-        return Follower(self.recognizer, refiner=self.refiner)
+        vote = AttributeVote(self.classifiers) if self.classifiers else None
+        return Follower(self.recognizer, refiner=self.refiner, attributes=vote)
 
     def liveness(self) -> LivenessCheck | None:
         """What tells living faces from pictures of faces, fresh for one stream; None if the settings ask for nothing.
@@ -193,13 +196,29 @@ class House:
             )
         return PassiveCheck(self.classifier(s.liveness_model), PassiveOptions(threshold=s.liveness_threshold))
 
-    def classifier(self, name: str) -> Classifier:
-        """The classifier of this name, from the catalog."""
-        from mien.classifiers.network import ClassifierOptions, NetworkClassifier
+    @cached_property
+    def classifiers(self) -> tuple[NetworkClassifier, ...]:
+        """Those that the settings name, asked about every face."""
+        from mien.wiring.classifiers import open_classifiers
 
-        options = ClassifierOptions.from_record(self.catalog.get(name))
-        (file,) = self.weights(name).values()
-        return NetworkClassifier(self.network(file), options)
+        return open_classifiers(self)
+
+    def classifier(self, name: str, *, context: float | None = None) -> NetworkClassifier:
+        """The classifier of this name, from the catalog, or of this ``.onnx`` file with its record beside it.
+
+        Args:
+            name: of the record or the file.
+            context: the share by which a face's box grows on each side, whatever the record says.
+        """
+        from mien.wiring.classifiers import open_classifier
+
+        return open_classifier(self, name, context=context)
+
+    def classified(self, picture: Picture, faces: Faces) -> Faces:
+        """The faces of a photograph, in pixels of the original, with what the classifiers of the settings say."""
+        from mien.recognition.attributes import classify
+
+        return classify(self.classifiers, picture, faces) if self.classifiers else faces
 
     def _mtcnn(self) -> MtcnnDetector:
         from mien.detectors.mtcnn.detector import open_mtcnn
@@ -217,11 +236,11 @@ class House:
 
     def _haar(self) -> Detector:
         """Haar's boxes, refined by MTCNN's last two networks, which add the landmarks that alignment needs."""
-        from mien.detectors.haar import HaarDetector, HaarOptions
+        from mien.detectors.haar import HaarDetector
         from mien.detectors.refined import RefinedDetector
+        from mien.wiring.classifiers import haar_options
 
-        s = self.settings
-        return RefinedDetector(HaarDetector(HaarOptions(min_face=s.min_face, max_face=s.max_face)), self._mtcnn())
+        return RefinedDetector(HaarDetector(haar_options(self.settings)), self._mtcnn())
 
     @cached_property
     def embedder(self) -> Embedder:

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     rnet_threshold: Share = 0.7
     onet_threshold: Share = 0.7
     pyramid_factor: Annotated[float, Field(gt=0.1, lt=1)] = 0.709
+    haar_factor: Annotated[float, Field(ge=1.01, le=2)] | None = None
+    haar_neighbours: Annotated[int, Field(ge=0)] = 5
     mtcnn_mode: Literal["fast", "parity"] = "fast"
     max_megapixels: Positive = 100
     full_size: bool = False
@@ -63,6 +65,10 @@ class Settings(BaseSettings):
     margin: Annotated[float, Field(ge=0, le=2)] | None = None
     top: Annotated[int, Field(ge=1)] = 3
     once: bool = True
+
+    # asking classifiers
+    classifier: str = ""
+    context: Annotated[float, Field(ge=0, le=10)] | None = None
 
     # telling living faces from pictures of faces
     liveness: Literal["off", "challenge", "passive"] = "off"

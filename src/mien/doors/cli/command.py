@@ -22,7 +22,7 @@ from mien.doors.cli.output import Output
 if TYPE_CHECKING:
     from mien.wiring.bootstrap import House
 
-__all__ = ["DETECTING", "EVIDENCE", "GATE", "LIVENESS", "NAMING", "Exit", "Session", "ask", "command"]
+__all__ = ["CLASSIFYING", "DETECTING", "EVIDENCE", "GATE", "LIVENESS", "NAMING", "Exit", "Session", "ask", "command"]
 
 
 Item = TypeVar("Item")
@@ -126,6 +126,8 @@ DETECTING = (
     Setting("rnet_threshold", float, "Score a window needs at MTCNN's second stage.", "Finding faces"),
     Setting("onet_threshold", float, "Score a window needs at MTCNN's third stage.", "Finding faces"),
     Setting("pyramid_factor", float, "How much smaller each level of the image pyramid is.", "Finding faces"),
+    Setting("haar_factor", float, "How much the Haar cascade's window grows from scale to scale.", "Finding faces"),
+    Setting("haar_neighbours", int, "How many windows must agree on a face, for the Haar cascade.", "Finding faces"),
     Setting("mtcnn_mode", str, "fast, or parity with the original's boxes.", "Finding faces"),
     Setting("max_megapixels", float, "Larger pictures are refused.", "Finding faces"),
     Setting("full_size", bool, "Never decode big photographs at a smaller size.", "Finding faces"),
@@ -138,6 +140,20 @@ NAMING = (
     Setting("threshold", float, "A similarity given by hand instead, -1 to 1.", "Naming people"),
     Setting("margin", float, "Least lead over the runner-up; less is ambiguous.", "Naming people"),
     Setting("once", bool, "Name a person at most once per picture.", "Naming people"),
+)
+CLASSIFYING = (
+    Setting(
+        "classifier",
+        str,
+        "What to ask about every face: a name, or FILE.onnx with its record beside it; several with commas.",
+        "Asking classifiers",
+    ),
+    Setting(
+        "context",
+        float,
+        "How far a face's box grows on each side for them, as a share of it, e.g. 0.5; else as the record says.",
+        "Asking classifiers",
+    ),
 )
 LIVENESS = (
     Setting("liveness", str, "off, challenge (turn your head) or passive (a model you brought).", "Living faces"),
