@@ -151,6 +151,7 @@ class House:
         from mien.detectors.tiled import TiledDetector
 
         makers: dict[str, Callable[[], Detector]] = {"mtcnn": self._mtcnn, "haar": self._haar}
+        makers |= dict.fromkeys(self._trained_detectors, self._sliding_window)
         name = self.settings.detector
         if name not in makers:
             raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}")
@@ -164,7 +165,8 @@ class House:
     @cached_property
     def refiner(self) -> Refiner | None:
         """What finds faces again near where they were: MTCNN's last two networks; None for a detector of its own kind."""
-        return self._mtcnn() if self.settings.detector in {"mtcnn", "haar"} else None
+        known = {"mtcnn", "haar", *self._trained_detectors}
+        return self._mtcnn() if self.settings.detector in known else None
 
     def follower(self) -> Follower:
         """A follower for one stream."""
@@ -241,6 +243,23 @@ class House:
         from mien.wiring.classifiers import haar_options
 
         return RefinedDetector(HaarDetector(haar_options(self.settings)), self._mtcnn())
+
+    @property
+    def _trained_detectors(self) -> tuple[str, ...]:
+        """Detectors of the models folder: sliding windows, see ``mien train region``."""
+        return tuple(name for name in self.catalog.names("detector") if self.catalog.get(name).format == "onnx")
+
+    def _sliding_window(self) -> Detector:
+        """A trained sliding window's boxes, refined by MTCNN's last two networks, as Haar's are."""
+        from mien.detectors.refined import RefinedDetector
+        from mien.detectors.sliding_window import SlidingWindowDetector, SlidingWindowOptions
+
+        s = self.settings
+        record = self.catalog.get(s.detector)
+        (file,) = self.weights(record.name).values()
+        options = SlidingWindowOptions(min_face=s.min_face, max_face=s.max_face, factor=s.pyramid_factor)
+        found = SlidingWindowDetector(record.name, self.network(file), options.tuned(record.tuning))
+        return RefinedDetector(found, self._mtcnn())
 
     @cached_property
     def embedder(self) -> Embedder:
