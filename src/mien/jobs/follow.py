@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mien.core.faces import Faces, Match, Picture
+from mien.core.faces import Attribute, Faces, Match, Picture
 from mien.core.reasons import Reason
 from mien.media.video import Video
 from mien.recognition.follower import Follower
@@ -25,6 +25,7 @@ class Span:
         similarity: the best cosine with that person; None where nothing was compared.
         track_ids: the tracks that were joined: several, if the person was away for less than the gap that is bridged.
         frames: in how many frames.
+        attributes: what classifiers said of the track last.
     """
 
     match: Match
@@ -33,6 +34,7 @@ class Span:
     similarity: float | None
     track_ids: tuple[int, ...]
     frames: int
+    attributes: tuple[Attribute, ...] = ()
 
     @property
     def who(self) -> str:
@@ -51,6 +53,7 @@ class Span:
             "track_ids": list(self.track_ids),
             "frames": self.frames,
             "match": self.match.to_dict(),
+            "attributes": [attribute.to_dict() for attribute in self.attributes],
         }
 
 
@@ -70,6 +73,7 @@ class _Sighted:
     match: Match
     runs: list[_Run] = field(default_factory=list)
     best: dict[str | None, float] = field(default_factory=dict)  # similarity to each person it was taken for
+    attributes: tuple[Attribute, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -77,7 +81,8 @@ class _Sighted:
 
     def spans(self, track_id: int) -> Iterator[Span]:
         similarity = self.best.get(self.match.person_id, self.match.similarity)
-        return (Span(self.match, run.start, run.end, similarity, (track_id,), run.frames) for run in self.runs)
+        shared = self.attributes
+        return (Span(self.match, run.start, run.end, similarity, (track_id,), run.frames, shared) for run in self.runs)
 
 
 class SightingList:
@@ -98,9 +103,10 @@ class SightingList:
         """Note the faces of the next frame, as ``Follower.follow`` gives them."""
         self.end(time)
         ids = [] if faces.track_ids is None else faces.track_ids.tolist()
-        for track_id, match in zip(ids, faces.matches or (), strict=True):
+        told = faces.attributes or ((),) * len(ids)
+        for track_id, match, attributes in zip(ids, faces.matches or (), told, strict=True):
             track = self._tracks.setdefault(track_id, _Sighted(match))
-            track.match = match
+            track.match, track.attributes = match, attributes or track.attributes
             if match.similarity is not None:
                 person = match.person_id
                 track.best[person] = max(track.best.get(person, -1.0), match.similarity)
@@ -172,10 +178,12 @@ def _srt_time(seconds: float) -> str:
 
 
 def _join(a: Span, b: Span) -> Span:
-    """Two spans of one person as one, with the surer decision."""
+    """Two spans of one person as one, with the surer decision, and the attributes of the longer that has some."""
     surer = max(a, b, key=lambda span: span.similarity or -1.0)
+    longer = max(a, b, key=lambda span: (bool(span.attributes), span.frames))
     ids = tuple(dict.fromkeys(a.track_ids + b.track_ids))
-    return Span(surer.match, a.start, max(a.end, b.end), surer.similarity, ids, a.frames + b.frames)
+    end, frames = max(a.end, b.end), a.frames + b.frames
+    return Span(surer.match, a.start, end, surer.similarity, ids, frames, longer.attributes)
 
 
 def _each_once(tracks: dict[int, _Sighted]) -> dict[int, _Sighted]:

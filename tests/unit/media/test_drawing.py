@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from mien.core.errors import InputError
-from mien.core.faces import Contender, Faces, Match
+from mien.core.faces import Attribute, Contender, Faces, Match
 from mien.core.reasons import Candidate, Reason, Trace
 from mien.media import drawing
 from mien.media.drawing import DrawOptions, contact_sheet, draw_faces, draw_trace, face_labels
@@ -129,6 +129,17 @@ def test_labels_say_who_and_how_near():
         "unknown  0.71",
         "no usable face",
     ]
+
+
+def test_labels_say_what_classifiers_say():
+    """Beside the name, and alone where the face was compared with nobody; a face without an answer keeps its own words."""
+    said = (Attribute("m", "not_me", {"me": 0.03, "not_me": 0.97}),)
+    faces = table([[0, 0, 9, 9]] * 3).with_columns(attributes=(said, (), said))
+    assert face_labels(faces) == ["not_me 97%", "", "not_me 97%"]
+    named = faces.with_columns(matches=(match("match", "Ada"), Match("unknown"), Match("unknown")))
+    assert face_labels(named) == ["Ada  0.71  not_me 97%", "unknown", "not_me 97%"]
+    colours = drawing._colours(named)
+    assert colours == [drawing.DECISION_COLOURS["match"], drawing.DECISION_COLOURS["unknown"], drawing.CLASS_COLOURS[1]]
 
 
 def test_the_picture_given_is_not_changed(astronaut):

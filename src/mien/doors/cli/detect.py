@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import InputError, SettingError
-from mien.doors.cli.command import DETECTING, Exit, Session, command
+from mien.doors.cli.command import CLASSIFYING, DETECTING, Exit, Session, command
 from mien.doors.cli.pictures import drawn_path, find, prepare_folder, readable, shown
 
 if TYPE_CHECKING:
     from mien.core.faces import Faces, Picture
     from mien.core.reasons import Trace
 
-__all__ = ["LANDMARKS", "Draw", "Paths", "face_rows", "register"]
+__all__ = ["CLASSES", "LANDMARKS", "Draw", "Paths", "classes_of", "face_rows", "register"]
 
 TOLD = 10
 """How many near misses ``--explain`` tells in words for one picture."""
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 COLUMNS = ("picture", "face", "x", "y", "width", "height", "confidence", *LANDMARKS)
+CLASSES = "class"
+"""Column of what classifiers say."""
 
 Paths = Annotated[list[str], typer.Argument(metavar="PATH…", help="Photographs, folders, patterns.")]
 Draw = Annotated[Path | None, typer.Option("--draw", metavar="DIR", help="Write annotated pictures into this folder.")]
@@ -30,7 +32,7 @@ Draw = Annotated[Path | None, typer.Option("--draw", metavar="DIR", help="Write 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "detect", DETECTING, panel="Pictures")(detect)
+    command(app, "detect", DETECTING, CLASSIFYING, panel="Pictures")(detect)
 
 
 def detect(
@@ -42,7 +44,7 @@ def detect(
         str | None, typer.Option(metavar="X,Y,W,H", help="With --explain: why was nothing found here? Pixels.")
     ] = None,
 ) -> int | None:
-    """Find the faces in photographs: boxes, confidence and five landmarks."""
+    """Find the faces in photographs: boxes, confidence, five landmarks, and what classifiers say (--classifier)."""
     if region and not explain:
         raise SettingError("--region says where to explain: add --explain")
     place = _region(region)
@@ -57,6 +59,7 @@ def detect(
     taken: set[Path] = set()
     for path, picture in readable(session, pictures, "finding faces"):
         faces = detector.at_scale(picture.scale).detect(picture.pixels).scaled(1 / picture.scale)
+        faces = session.house.classified(picture, faces)
         entry: dict[str, Any] = {"picture": shown(path), "faces": faces.to_dicts()}
         trace = _explain(session, picture, entry, place) if explain else None
         data.append(entry)
@@ -67,7 +70,8 @@ def detect(
         _tell(session, data)
     else:
         count = sum(len(entry["faces"]) for entry in data)
-        session.out.table(f"{count} faces in {len(data)} pictures", rows, columns=COLUMNS, data=data + session.unread)
+        columns = (*COLUMNS[:2], CLASSES, *COLUMNS[2:]) if session.house.classifiers else COLUMNS
+        session.out.table(f"{count} faces in {len(data)} pictures", rows, columns=columns, data=data + session.unread)
     return None if data else Exit.FAILED
 
 
@@ -78,9 +82,18 @@ def face_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
         x, y, width, height = face["box"]
         row = {"picture": name, "face": number, "x": x, "y": y, "width": width, "height": height}
         row["confidence"] = face["confidence"]
+        row[CLASSES] = "; ".join(
+            f"{a['class']} {a['probabilities'][a['class']]:.2f}" for a in face.get("attributes", ())
+        )
         row |= {name: f"{px},{py}" for name, (px, py) in face.get("keypoints", {}).items()}
         rows.append(row)
     return rows
+
+
+def classes_of(faces: Faces) -> list[str]:
+    """What classifiers say of each face, to be written beside it; begins with two spaces where there is something."""
+    told = faces.attributes or ((),) * len(faces)
+    return ["".join(f"  {a.label} {a.probability:.2f}" for a in attributes) for attributes in told]
 
 
 def _region(text: str | None) -> tuple[float, float, float, float] | None:
@@ -200,6 +213,6 @@ def _draw(target: Path, picture: Picture, faces: Faces, trace: Trace | None) -> 
         drawn = draw_faces(
             picture.pixels,
             faces.scaled(picture.scale),
-            [f"{number}  {score:.2f}" for number, score in zip(faces.numbers, faces.scores, strict=True)],
+            [f"{n}  {s:.2f}{c}" for n, s, c in zip(faces.numbers, faces.scores, classes_of(faces), strict=True)],
         )
     write_image(target, drawn)

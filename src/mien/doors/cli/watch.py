@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +15,12 @@ import typer
 from mien.core.errors import ImageError
 from mien.doors.cli.asking import Asking
 from mien.doors.cli.attendance_times import now
-from mien.doors.cli.command import DETECTING, LIVENESS, NAMING, Session, command
+from mien.doors.cli.command import CLASSIFYING, DETECTING, LIVENESS, NAMING, Session, command
 
 if TYPE_CHECKING:
     from mien.core.protocols import LivenessCheck
     from mien.doors.preview import Preview as PreviewServer
+    from mien.jobs.attributes import AttributeTeller
     from mien.jobs.watch import Event, Watched, Watcher
     from mien.media.sources import Source
 
@@ -45,7 +46,7 @@ __all__ = [
 
 Clock = Callable[[float, datetime], str]
 
-COLUMNS = ("at", "time", "event", "name", "similarity", "track", "was", "since", "until", "why")
+COLUMNS = ("at", "time", "event", "name", "similarity", "track", "was", "since", "until", "why", "class")
 
 What = Annotated[
     str,
@@ -76,6 +77,7 @@ class Look:
         after: called after every look.
         screen: shows what is seen.
         before: gets every look before its events are heard.
+        teller: knows afterwards what classifiers said.
     """
 
     heard: Callable[[Event], None]
@@ -85,11 +87,12 @@ class Look:
     after: Callable[[], None] | None = None
     screen: PreviewServer | None = None
     before: Callable[[Watched], None] | None = None
+    teller: AttributeTeller | None = None
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "watch", DETECTING, NAMING, LIVENESS, panel="People", reads=True)(watch)
+    command(app, "watch", DETECTING, NAMING, CLASSIFYING, LIVENESS, panel="People", reads=True)(watch)
 
 
 def watch(
@@ -104,14 +107,18 @@ def watch(
     preview: Preview = False,
     port: Port = None,
 ) -> int | None:
-    """Name the people in front of a camera: a line whenever somebody arrives, leaves or is unknown. Ctrl-C ends it."""
+    """Name the people in front of a camera: a line whenever somebody arrives, leaves or is unknown. Ctrl-C ends it.
+
+    With --classifier also what each face is, e.g. me or not me.
+    """
+    from mien.jobs.attributes import AttributeTeller
     from mien.jobs.watch import Watcher, WatcherOptions
     from mien.media.sources import SourceOptions
 
     session.out.header(COLUMNS)
     with session.house.source(what, SourceOptions(live=live, rate=fps, once=once)) as source:
         liveness = session.house.liveness()
-        watcher = Watcher(WatcherOptions(away=away), live_only=liveness is not None)
+        watcher, teller = Watcher(WatcherOptions(away=away), live_only=liveness is not None), AttributeTeller()
         clock = clock_of(source)
 
         def heard(event: Event) -> None:
@@ -120,8 +127,9 @@ def watch(
             )
 
         with preview_of(session, source, wanted=preview, port=port) as screen:
-            ended = look(session, source, watcher, Look(heard, single, seconds, liveness, screen=screen))
-        summary(session, watcher, ended, clock)
+            how = Look(heard, single, seconds, liveness, screen=screen, teller=teller)
+            ended = look(session, source, watcher, how)
+        summary(session, watcher, ended, clock, teller.counts())
     return None
 
 
@@ -136,12 +144,12 @@ def look(session: Session, source: Source, watcher: Watcher, how: Look) -> Event
 
     if source.state.name == "connecting":
         session.out.note(f"connecting to {source.name}; Ctrl-C ends the watch")
-    if not session.house.gallery.people():
+    if not session.house.classifiers and not session.house.gallery.people():
         session.out.note("nobody is enrolled yet, so everybody is unknown: mien enroll NAME PHOTO")
     follower = session.house.follower()
     begin, pictures, reason, clock = source.time, 0, "", clock_of(source)
     asking = Asking(session.out, how.liveness, clock, COLUMNS)
-    looks = watched_of(source, follower, watcher, liveness=how.liveness, single=how.single)
+    looks = watched_of(source, follower, watcher, liveness=how.liveness, single=how.single, teller=how.teller)
     for watched in _until_stopped(session, looks):
         pictures += watched.picture is not None
         if how.before is not None:
@@ -230,19 +238,39 @@ def row(event: Event) -> dict[str, Any]:
         "since": None if event.since is None else event.since.astimezone().isoformat(timespec="milliseconds"),
         "until": None if event.until is None else event.until.astimezone().isoformat(timespec="milliseconds"),
         "why": event.reason or "; ".join(r.words() for r in (event.match.reasons if event.match else ())),
+        "class": "" if event.attribute is None else f"{event.attribute.label} {event.attribute.probability:.2f}",
     }
 
 
-def summary(session: Session, watcher: Watcher, ended: Event, clock: Clock) -> None:
-    """Who was seen from when to when: a table, or with ``--json`` part of the last line."""
-    if session.out.format == "table":
-        session.out.note(ended.reason)
+def summary(
+    session: Session,
+    watcher: Watcher,
+    ended: Event,
+    clock: Clock,
+    classes: Mapping[str, Mapping[str, int]] | None = None,
+) -> None:
+    """Who was seen from when to when, and how many faces of which class: tables, or with ``--json`` part of the last line.
+
+    Args:
+        session: where to.
+        watcher: of the source.
+        ended: why.
+        clock: shows moments.
+        classes: how many tracks were of which class, by classifier.
+    """
+    classes = classes or {}
+    if session.out.format != "table":
+        data = {**ended.to_dict(), "people": [p.to_dict() for p in watcher.people], "unknown": watcher.strangers}
+        session.out.line("", row(ended), columns=COLUMNS, data={**data, "classes": classes})
+        return
+    session.out.note(ended.reason)
+    if watcher.people or not classes:
         strangers = f", {watcher.strangers} unknown faces" if watcher.strangers else ""
         people = [
             {"name": p.name, "from": clock(p.first_time, p.first), "to": clock(p.time, p.last), "stays": p.stays}
             for p in watcher.people
         ]
         session.out.table(f"{len(people)} people seen{strangers}", people, columns=("name", "from", "to", "stays"))
-        return
-    data = {**ended.to_dict(), "people": [p.to_dict() for p in watcher.people], "unknown": watcher.strangers}
-    session.out.line("", row(ended), columns=COLUMNS, data=data)
+    for classifier, labels in classes.items():
+        rows = [{"class": label, "faces": count} for label, count in labels.items()]
+        session.out.table(f"{sum(labels.values())} faces, by {classifier}", rows, columns=("class", "faces"))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import SettingError
-from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
-from mien.doors.cli.detect import LANDMARKS, Paths, face_rows
+from mien.doors.cli.command import CLASSIFYING, DETECTING, NAMING, Exit, Session, command
+from mien.doors.cli.detect import CLASSES, LANDMARKS, Paths, classes_of, face_rows
 from mien.doors.cli.pictures import drawn_path, find, prepare_folder, readable, shown
 from mien.doors.cli.who_video import are_videos, who_in_videos
 
@@ -26,7 +26,7 @@ FULL_COLUMNS = (*COLUMNS[:-1], "candidates", *PLACE, "why")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "who", DETECTING, NAMING, panel="Pictures", reads=True)(who)
+    command(app, "who", DETECTING, NAMING, CLASSIFYING, panel="Pictures", reads=True)(who)
     command(app, "verify", DETECTING, NAMING, panel="Pictures", reads=True)(verify)
 
 
@@ -56,12 +56,14 @@ def who(
     data: list[dict[str, Any]] = []
     taken: set[Path] = set()
     for path, picture in readable(session, pictures, "naming people", chip=160):
-        faces = recognizer.identify(picture)
+        faces = session.house.classified(picture, recognizer.identify(picture))
         data.append({"picture": shown(path), "faces": faces.to_dicts()})
         rows += named_rows(shown(path), faces)
         if draw is not None:
             draw_named(drawn_path(draw, path, taken), picture, faces)
     columns = COLUMNS if session.out.format == "table" and top is None else FULL_COLUMNS
+    if session.house.classifiers:
+        columns = (*columns[:4], CLASSES, *columns[4:])
     named = sum(row["decision"] == "match" for row in rows)
     title = f"{len(rows)} faces in {len(data)} pictures, {named} named"
     session.out.table(title, rows, columns=columns, data=data + session.unread)
@@ -88,7 +90,8 @@ def draw_named(target: Path, picture: Picture, faces: Faces) -> None:
     from mien.media.drawing import draw_faces
     from mien.media.images import write_image
 
-    labels = [f"{number} {label(match)}" for number, match in zip(faces.numbers, faces.matches or (), strict=True)]
+    said = zip(faces.numbers, faces.matches or (), classes_of(faces), strict=True)
+    labels = [f"{number} {label(match)}{classes}" for number, match, classes in said]
     write_image(target, draw_faces(picture.pixels, faces.scaled(picture.scale), labels))
 
 

@@ -53,7 +53,8 @@ def who_in_videos(session: Session, paths: Sequence[str], *, draw: Path | None, 
             write_whole(srt, subtitles(spans).encode())
     named = len({row["name"] for row in rows} - {""})
     count = "1 video" if len(data) == 1 else f"{len(data)} videos"
-    session.out.table(f"{named} people named in {count}", rows, columns=COLUMNS, data=data)
+    columns = (*COLUMNS[:5], "class", *COLUMNS[5:]) if session.house.classifiers else COLUMNS
+    session.out.table(f"{named} people named in {count}", rows, columns=columns, data=data)
     return Exit.FAILED if session.failed == len(paths) and not rows else None
 
 
@@ -106,6 +107,7 @@ def _row(name: str, span: Span) -> dict[str, Any]:
         "to": span.end,
         "decision": span.match.decision,
         "name": span.who if span.match.decision == "match" else "",
+        "class": "; ".join(f"{a.label} {a.probability:.2f}" for a in span.attributes),
         "similarity": span.similarity,
         "tracks": " ".join(map(str, span.track_ids)),
         "frames": span.frames,
