@@ -11,7 +11,7 @@ from mien.attendance.sinks import google_check
 from mien.attendance.sinks.google_client import GOOGLE, Google, Pacer, Tab, connect, spreadsheet_id
 from mien.attendance.sinks.google_errors import GoogleError
 from mien.attendance.sinks.sheet_grid import Grid, gid_of
-from mien.attendance.sinks.sheet_plan import Spot, known_of, make_plan, tab_key
+from mien.attendance.sinks.sheet_plan import Plan, Spot, known_of, make_plan, tab_key
 from mien.attendance.sinks.sheet_rows import ID, KINDS, KindOfSheet, Sheet, make_sheet
 from mien.core.attendance import Delivered, Edit, Finding, Register, Target
 from mien.core.errors import DeliveryError, SettingError
@@ -107,20 +107,31 @@ class GoogleSheets:
 def _bring(
     google: Google, spreadsheet: str, sheet: Sheet, put: Mapping[str, str], withdrawn: Collection[str]
 ) -> Iterator[Delivered]:
-    """One tab: two reads, then a write per portion; usually one, and none if nothing changed."""
-    google.pacer.wait(reads=2, writes=1)  # together, so that no wait lies between looking and writing
-    title, tabs = google.tabs(spreadsheet)
-    spot = _spot(google, spreadsheet, sheet, tabs, known_of(sheet, put))
-    if spot is None:
-        yield Delivered(edits=(_tab_gone(sheet, title, put),))
-        return
-    plan = make_plan(sheet, spot, put, withdrawn)
+    """One tab: two reads and a write per portion; usually one, and no write if nothing changed.
+
+    Before each portion the tab is looked at anew: rows may have been sorted while the last one was written.
+    """
+    known, more = dict(put), True
+    while more:
+        google.pacer.wait(reads=2, writes=1)  # together, so that no wait lies between looking and writing
+        title, tabs = google.tabs(spreadsheet)
+        spot = _spot(google, spreadsheet, sheet, tabs, known_of(sheet, known))
+        if spot is None:
+            yield Delivered(edits=(_tab_gone(sheet, title, known),))
+            return
+        plan = make_plan(sheet, spot, known, withdrawn)
+        more = len(plan.steps) > 1
+        for delivered in _carried_out(google, spreadsheet, plan):
+            known = {key: value for key, value in {**known, **delivered.put}.items() if value}
+            yield delivered
+
+
+def _carried_out(google: Google, spreadsheet: str, plan: Plan) -> Iterator[Delivered]:
+    """What is to be remembered of a look, and the first portion of what follows from it."""
     if plan.confirmed or plan.edits:
         yield Delivered(plan.confirmed, plan.edits)
-    for i, step in enumerate(plan.steps):
+    for step in plan.steps[:1]:
         yield Delivered(tried(step.writes))
-        if i:
-            google.pacer.wait(writes=1)
         google.change(spreadsheet, step.requests)
         yield Delivered(settled(step.writes))
 
