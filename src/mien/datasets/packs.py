@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import InputError
+from mien.core.errors import InputError, SpaceMismatchError
 from mien.core.people import EmbeddingSpace
 from mien.media.images import printable, write_whole
 
@@ -117,13 +117,20 @@ def read_embeddings(path: str | os.PathLike[str]) -> Embeddings:
 
     Raises:
         InputError: no such file, no npz, other arrays, or pickled objects in it.
+        SpaceMismatchError: vectors of several spaces in one file.
     """
     arrays = read_arrays(path)
     if not {"embeddings", "labels", "files", "split", "space"} <= arrays.keys():
         pack = _four(path, arrays)
         return _joined(pack)
+    spaces = np.unique(arrays["space"].astype(str))
+    if len(spaces) > 1:
+        raise SpaceMismatchError(
+            f"{printable(path)} holds embeddings of {len(spaces)} spaces, which cannot be compared: embed all pictures with one"
+            " embedder (mien embed)"
+        )
     try:
-        known = json.loads(str(arrays["space"]))
+        known = json.loads(str(spaces[0]))
         space = None if known is None else EmbeddingSpace(**known)
     except (ValueError, TypeError) as error:
         raise InputError(f"{printable(path)}: its embedding space cannot be read: {error}") from error
@@ -192,6 +199,11 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
             raise
         if str(error).startswith("Object arrays"):
             why = "it holds pickled objects, which could run any code; save it again with labels.astype(str)"
+        elif "pickle" in str(error):  # numpy's answer to whatever is none of its own files
+            why = (
+                "it is no .npz file, or damaged; if it is a pickle: that could run any code and is never opened, save the"
+                " arrays with numpy.savez instead"
+            )
         else:
             why = "it is no .npz file, or damaged"
         raise InputError(f"cannot read {printable(path)}: {why}") from error

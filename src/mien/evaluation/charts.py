@@ -13,7 +13,15 @@ from mien.core.errors import MissingExtraError
 from mien.evaluation.detection import DetectionCurve
 from mien.evaluation.verification import RocCurve
 
-__all__ = ["draw_confusion", "draw_curves", "draw_heat", "draw_history", "draw_precision_recall", "draw_roc", "draw_spread"]
+__all__ = [
+    "draw_confusion",
+    "draw_curves",
+    "draw_heat",
+    "draw_history",
+    "draw_precision_recall",
+    "draw_roc",
+    "draw_spread",
+]
 
 
 def draw_precision_recall(curves: Mapping[str, DetectionCurve], file: Path, *, until: float = 1.0) -> None:

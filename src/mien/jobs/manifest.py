@@ -12,7 +12,7 @@ from typing import NamedTuple, Self, TypeVar
 from mien.core.errors import InputError, SettingError
 from mien.media.images import printable, write_whole
 
-__all__ = ["MANIFEST", "Manifest", "Row", "RowFile", "cut_of", "read_rows"]
+__all__ = ["MANIFEST", "Manifest", "Row", "RowFile", "cut_of", "read_rows", "sources_of"]
 
 MANIFEST = "manifest.csv"
 
@@ -136,6 +136,13 @@ def cut_of(folder: Path) -> str:
     if not path.is_file() or not path.read_bytes().startswith(_line(Row._fields).strip()):
         return ""
     return next((row.cut for row in read_rows(path, _row, what="aligned faces")), "")
+
+
+def sources_of(folder: Path) -> dict[str, str]:
+    """Chip below ``folder`` -> the photograph it was cut from; empty where no manifest of aligned faces is."""
+    if not cut_of(folder):
+        return {}
+    return {row.chip: row.source for row in read_rows(folder / MANIFEST, _row, what="aligned faces")}
 
 
 def _row(texts: list[str]) -> Row:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mien.classifiers.network import NetworkClassifier
     from mien.core.attendance import Target
     from mien.core.faces import Faces, Picture
+    from mien.core.people import Calibration
     from mien.core.protocols import Channel, Detector, Embedder, LivenessCheck, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
     from mien.jobs.deliver import Post
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mien.media.sources import Source, SourceOptions
     from mien.recognition.enrolment import EnrolOptions
     from mien.recognition.follower import Follower
-    from mien.recognition.identification import CosineIdentifier
+    from mien.recognition.identification import CosineIdentifier, IdentifyOptions
     from mien.recognition.quality import QualityLimits
     from mien.recognition.recognizer import Recognizer
     from mien.store.gallery import SqlGallery
@@ -325,7 +326,33 @@ class House:
         calibration = self.catalog.calibration(self.embedder.space.id)
         if s.identifier == "knn":
             return KnnIdentifier(calibration, options, KnnOptions(k=s.k))
+        if s.identifier != "cosine":
+            return self._trained(s.identifier, calibration, options)
         return CosineIdentifier(calibration, options)
+
+    def _trained(self, name: str, calibration: Calibration | None, options: IdentifyOptions) -> CosineIdentifier:
+        """An identifier of the models folder.
+
+        Raises:
+            SettingError: nobody trained one of this name, or a pickle was named.
+        """
+        from mien.recognition.trained import TrainedIdentifier, TrainedOptions
+
+        if name.endswith((".pkl", ".pickle", ".joblib")):
+            raise SettingError(
+                f"identifier {name!r} is a pickle, which could run any code and is never opened; train it anew from its"
+                " embeddings: mien train identifier EMBEDDINGS"
+            )
+        trained = self.catalog.names("identifier")
+        if name not in trained:
+            raise SettingError(
+                f"identifier {name!r} is unknown; choose one of {', '.join(('cosine', 'knn', *trained))}, or train one: mien"
+                " train identifier EMBEDDINGS"
+            )
+        record = self.catalog.get(name)
+        (file,) = self.weights(name).values()
+        about = TrainedOptions(name, record.people, record.classes, record.space, record.threshold)
+        return TrainedIdentifier(self.network(file), about, calibration, options)
 
     @cached_property
     def recognizer(self) -> Recognizer:

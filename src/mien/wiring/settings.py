@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     full_size: bool = False
 
     # naming people
-    identifier: Literal["cosine", "knn"] = "cosine"
+    identifier: str = "cosine"
     k: Annotated[int, Field(ge=1)] = 5
     strangers: Annotated[int, Field(ge=2)] = 100
     threshold: Cosine | None = None

@@ -134,7 +134,12 @@ DETECTING = (
 )
 NAMING = (
     Setting("embedder", str, "facenet, dlib, facenet+dlib, or one you added.", "Naming people"),
-    Setting("identifier", str, "cosine: the most similar picture; knn: a vote of the nearest.", "Naming people"),
+    Setting(
+        "identifier",
+        str,
+        "cosine: the most similar picture; knn: a vote of the nearest; or one you trained (mien train identifier).",
+        "Naming people",
+    ),
     Setting("k", int, "How many pictures vote with --identifier knn.", "Naming people"),
     Setting("strangers", int, "At most one stranger in so many is named.", "Naming people"),
     Setting("threshold", float, "A similarity given by hand instead, -1 to 1.", "Naming people"),

@@ -1,4 +1,4 @@
-"""``mien predict``: ask a classifier about pictures."""
+"""``mien predict``: ask a trained model about pictures: a classifier what they are, an identifier who is on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.classifiers.network import NetworkClassifier
+    from mien.core.protocols import Network
     from mien.training.pictures import Cut
+    from mien.zoo.catalog import WeightRecord
 
     Pixels = NDArray[np.uint8]
 
@@ -33,26 +35,29 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     session: Session,
-    model: Annotated[str, typer.Argument(help="A classifier's name, or its ONNX file with the record beside it.")],
-    targets: Annotated[list[str], typer.Argument(metavar="TARGET…", help="Pictures, folders or patterns.")],
+    model: Annotated[str, typer.Argument(help="A model's name, or its ONNX file with the record beside it.")],
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="TARGET…", help="Pictures, folders or patterns; embeddings for an identifier."),
+    ],
     draw: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write a sheet of pictures with their answers, the wrong ones first."),
     ] = None,
 ) -> None:
-    """What pictures are, by a classifier; where their folders are named after classes, also whether that is right."""
-    classifier = _open(session, model)
-    cut = _cut(session, classifier)
-    names: list[Path] = []
-    chips: list[Pixels] = []
-    for path, picture in readable(session, find(session, targets), "read"):
-        try:
-            chips.append(cut.chip(picture.pixels))
-            names.append(path)
-        except ImageError as error:
-            session.fail(f"mien: {shown(path)}: {error}")
-    rows = _rows(classifier, names, chips)
+    """What or who pictures show, by a model you trained; where folders are named after classes, also whether that is right."""
+    from mien.classifiers.network import ClassifierOptions, NetworkClassifier
+    from mien.doors.cli.predict_identifier import answers
+
+    record, network = _open(session, model)
+    if record.kind == "identifier":
+        rows, chips = answers(session, record, network, targets)
+    else:
+        classifier = NetworkClassifier(network, ClassifierOptions.from_record(record))
+        rows, chips = _classified(session, classifier, targets)
     if draw is not None and rows:
+        if not chips:
+            raise SettingError("--draw needs pictures: embeddings hold none; give the folder that was embedded")
         _sheet(draw, rows, chips)
     known = [row for row in rows if row["truth"] is not None]
     if known:
@@ -62,23 +67,42 @@ def predict(
     session.out.table(f"{len(rows)} pictures", rows, columns=columns)
 
 
-def _open(session: Session, model: str) -> NetworkClassifier:
-    """A classifier by name, or by its file."""
-    from mien.classifiers.network import ClassifierOptions, NetworkClassifier
+def _classified(
+    session: Session, classifier: NetworkClassifier, targets: list[str]
+) -> tuple[list[dict[str, Any]], list[Pixels]]:
+    """One row per picture, and the pictures as the network saw them."""
+    cut = _cut(session, classifier)
+    names: list[Path] = []
+    chips: list[Pixels] = []
+    for path, picture in readable(session, find(session, targets), "read"):
+        try:
+            chips.append(cut.chip(picture.pixels))
+            names.append(path)
+        except ImageError as error:
+            session.fail(f"mien: {shown(path)}: {error}")
+    return _rows(classifier, names, chips), chips
+
+
+def _open(session: Session, model: str) -> tuple[WeightRecord, Network]:
+    """A classifier or identifier by name, or by its file."""
     from mien.zoo.catalog import Catalog
     from mien.zoo.weights import ensure
 
     house = session.house
     file = Path(model)
+    if file.suffix in {".pkl", ".pickle", ".joblib"}:
+        raise InputError(
+            f"{shown(model)} is a pickle, which could run any code and is never opened; train anew from its data (mien train)"
+        )
     folder = file.parent if file.suffix == ".onnx" else house.settings.models_folder
     if file.suffix == ".onnx" and not file.with_suffix(".toml").is_file():
-        raise InputError(f"{shown(file.with_suffix('.toml'))} is not there: a classifier needs its record beside it")
+        raise InputError(f"{shown(file.with_suffix('.toml'))} is not there: a model needs its record beside it")
     name = file.stem if file.suffix == ".onnx" else model
     record = Catalog(folder).get(name)
-    if record.kind != "classifier":
-        raise SettingError(f"{name} is no classifier but a kind of {record.kind}; mien models list shows all")
+    if record.kind not in {"classifier", "identifier"}:
+        raise SettingError(f"{name} is no classifier or identifier but of the kind {record.kind}; see mien models list")
     (path,) = ensure(record, cache=house.settings.cache_dir, models=folder).values()
-    return NetworkClassifier(house.network(path), ClassifierOptions.from_record(record))
+    return record, house.network(path)
 
 
 def _cut(session: Session, classifier: NetworkClassifier) -> Cut:
