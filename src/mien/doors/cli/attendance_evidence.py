@@ -14,10 +14,10 @@ from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
     from mien.core.attendance import Sighting
-    from mien.core.faces import Faces, Picture
-    from mien.jobs.watch import Watched
+    from mien.core.faces import Faces, Match, Picture
+    from mien.jobs.watch import Event, Watched
 
-__all__ = ["crop_of_track", "crops_of", "purge_old", "register"]
+__all__ = ["crop_of_event", "crops_of", "purge_old", "register"]
 
 
 def register(attendance: typer.Typer) -> None:
@@ -91,14 +91,26 @@ def crops_of(picture: Picture, faces: Faces, sightings: list[Sighting]) -> dict[
     return {sighting.id: jpeg for sighting, jpeg in zip(sightings, jpegs, strict=True)}
 
 
-def crop_of_track(watched: Watched | None, track_id: int | None) -> bytes | None:
-    """The face of one track in the last look; None where it is not in the picture, or nothing was looked at."""
+def crop_of_event(watched: Watched | None, event: Event) -> bytes | None:
+    """The face that an event is about, in the last look; None where it is not to be seen, or nothing was looked at.
+
+    Somebody who has left may be told of while another face stands on their track: that one is nobody's evidence.
+    """
     import numpy as np
 
     from mien.media.crops import crop_jpegs
 
     if watched is None or watched.picture is None or watched.faces.track_ids is None:
         return None
-    faces = watched.faces[np.flatnonzero(watched.faces.track_ids == track_id)[:1]]
+    (rows,) = np.nonzero(watched.faces.track_ids == event.track_id)
+    here = [row for row in rows.tolist() if watched.faces.matches and _same(watched.faces.matches[row], event.match)]
+    faces = watched.faces[np.array(here[:1], int)]
     jpegs = crop_jpegs(watched.picture.pixels, faces.scaled(watched.picture.scale).boxes)
     return jpegs[0] if jpegs else None
+
+
+def _same(one: Match, other: Match | None) -> bool:
+    """Whether two decisions name the same person, or people."""
+    if other is None or (one.decision, one.person_id) != (other.decision, other.person_id):
+        return False
+    return one.decision != "ambiguous" or one.candidates == other.candidates

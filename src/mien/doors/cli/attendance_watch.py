@@ -11,7 +11,7 @@ import typer
 
 from mien.core.errors import MienError
 from mien.doors.cli.attendance_book import records_of
-from mien.doors.cli.attendance_evidence import crop_of_track, purge_old
+from mien.doors.cli.attendance_evidence import crop_of_event, purge_old
 from mien.doors.cli.attendance_sinks import Background
 from mien.doors.cli.attendance_times import now, read_moment
 from mien.doors.cli.command import DETECTING, EVIDENCE, LIVENESS, NAMING, Exit, Session, command
@@ -150,7 +150,7 @@ class Desk:
         if sighting is not None:
             self._names[event.person_id or ""] = event.name
             self._times[sighting.id] = event.time
-            self._writer.put(sighting, crop_of_track(self._seen, event.track_id))
+            self._writer.put(sighting, crop_of_event(self._seen, event))
 
     def tell(self) -> None:
         """What became of sightings since the last time."""
