@@ -1,5 +1,6 @@
 """What every detector must do, whatever it is made of."""
 
+import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,18 +10,27 @@ from mien.core.errors import ImageError
 from mien.core.faces import Faces
 from mien.detectors.haar import HaarDetector
 from mien.detectors.mtcnn import MtcnnOptions, open_mtcnn
+from mien.detectors.sliding_window import SlidingWindowDetector, SlidingWindowOptions
 from mien.detectors.tiled import TiledDetector
 from mien.zoo.catalog import Catalog
+from mien.zoo.runtime import OnnxNetwork
 from mien.zoo.weights import ensure
+from tests.fakes.region import astronaut_network
 
-DETECTORS = ("mtcnn-fast", "mtcnn-parity", "haar", "tiled")
+DETECTORS = ("mtcnn-fast", "mtcnn-parity", "haar", "tiled", "sliding-window")
 
 
 @pytest.fixture(scope="module", params=DETECTORS)
-def detector(request, cache_dir):
+def detector(request, cache_dir, tmp_path_factory):
     """Each detector with the settings of a user who set none."""
     if request.param == "haar":
         return HaarDetector()
+    if request.param == "sliding-window":
+        if importlib.util.find_spec("keras") is None:
+            pytest.skip("a sliding window is trained first, and the extra train is not installed")
+        file = tmp_path_factory.mktemp("region") / "region.onnx"
+        file.write_bytes(astronaut_network())
+        return SlidingWindowDetector("astronauts", OnnxNetwork(file), SlidingWindowOptions(min_face=60, threshold=0.6))
     files = ensure(Catalog().get("mtcnn"), cache=cache_dir, models=cache_dir / "models")
     if request.param == "tiled":
         return TiledDetector(open_mtcnn(files), side=300, above=0.1, overlap=160)

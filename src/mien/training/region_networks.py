@@ -148,7 +148,7 @@ def conversion_difference(classifier: Any, picture: NDArray[np.uint8]) -> float:
     keras = load_keras()
     converted = fully_convolutional(*picture.shape[:2])
     copy_weights(classifier, converted)
-    both = keras.Model(converted.inputs, [converted.get_layer("features").output, converted.output])
+    both = keras.Model(converted.input, [converted.get_layer("features").output, converted.output])
     features, logits = (
         np.asarray(out[0], np.float64) for out in both.predict_on_batch(picture[None].astype(np.float32))
     )
