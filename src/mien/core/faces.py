@@ -244,7 +244,7 @@ class Faces:
         quality: one ``Quality`` per face.
         liveness: ``(n,)`` float32, probability that the face is live; NaN where nothing is known yet.
         track_ids: ``(n,)`` int64.
-        embeddings: ``(n, d)`` float32 of unit length; comes with ``space``.
+        embeddings: ``(n, d)`` float32 of unit length, a followed track's mean of such shorter; comes with ``space``.
         space: the embedding space of ``embeddings``.
         matches: one ``Match`` per face.
         attributes: for each face one ``Attribute`` per classifier that has seen enough of it.

@@ -20,6 +20,10 @@ __all__ = ["FollowOptions", "Follower"]
 _GRID = 32
 """Points along each side of the picture that are compared to see a cut."""
 
+_TAKEN_FOR_ANOTHER = 1e-5
+"""Share of strangers' comparisons that may make two people one track: far fewer than may be named by mistake, as a track
+that begins anew costs a few looks, while two people on one share a name (docs/decisions/084-what-a-track-says.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class FollowOptions:
@@ -173,11 +177,14 @@ class Follower:
         return dict(zip(wanted.tolist(), vectors, strict=True))
 
     def _likeness(self) -> Likeness:
-        """One person from the threshold for two pictures on; two people below what a stranger in ten reaches."""
-        threshold = self._recognizer.pair_threshold()
-        known = threshold.calibration
-        different = -1.0 if known is None else min(known.similarity_at(0.1), threshold.similarity)
-        return Likeness(threshold.similarity, different)
+        """One person from what ``_TAKEN_FOR_ANOTHER`` of strangers reach; two people below what one in ten reaches."""
+        recognizer = self._recognizer
+        space, known = recognizer.embedder.space, recognizer.gallery
+        same = recognizer.identifier.stranger_level(space, known, share=_TAKEN_FOR_ANOTHER)
+        different = recognizer.identifier.stranger_level(space, known)
+        if same is None or different is None:
+            return Likeness(recognizer.pair_threshold().similarity, -1.0)
+        return Likeness(same, different)
 
     def _matches(self, faces: Faces) -> tuple[Match, ...]:
         """The decision on each face's track; made anew only when somebody came, left or was looked at."""

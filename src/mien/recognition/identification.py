@@ -141,10 +141,10 @@ class CosineIdentifier:
             else derive_margin(calibration, self.threshold(space, among).similarity)
         )
 
-    def stranger_level(self, space: EmbeddingSpace, among: Known) -> float | None:
-        """The similarity that one stranger in ten reaches in this space; None if nothing is known about it."""
+    def stranger_level(self, space: EmbeddingSpace, among: Known, *, share: float = 0.1) -> float | None:
+        """The similarity that a share of strangers reaches in this space; None if nothing is known about it."""
         calibration = self._known(space, among)
-        return None if calibration is None else calibration.similarity_at(0.1)
+        return None if calibration is None else calibration.similarity_at(share)
 
     def _known(self, space: EmbeddingSpace, among: Known) -> Calibration | None:
         """What is known about strangers in this very space: the gallery's own calibration goes first."""

@@ -95,13 +95,14 @@ class Track:
 
     @property
     def vote(self) -> Vector:
-        """Mean of its looks, weighted by their quality and brought to unit length, ``(d,)`` float32.
+        """Mean of its looks, weighted by their quality, ``(d,)`` float32, at most of unit length.
 
-        Strangers reach a threshold with it as often as with one look; with the best of the looks more than twice as often
-        (docs/decisions/080-tracking.md).
+        Its product with a template is the mean of the looks' cosines: strangers reach a threshold with it no more often
+        than with one look; brought to unit length, more often (docs/decisions/084-what-a-track-says.md).
         """
         weights = np.array([look.weight for look in self._looks], np.float32)
-        return unit(weights @ np.stack([look.vector for look in self._looks]))
+        vote: Vector = weights @ np.stack([look.vector for look in self._looks]) / weights.sum()
+        return vote
 
     @property
     def worst(self) -> float:
@@ -117,7 +118,7 @@ class Track:
 
     def likeness(self, vector: Vector) -> float:
         """Cosine of a unit vector with the vote."""
-        return float(self.vote @ vector)
+        return float(unit(self.vote) @ vector)
 
 
 class Tracker:

@@ -17,6 +17,7 @@ from tests.fakes.plugs import SPACE, FakeEmbedder, FakeGallery, frontal
 
 ANY = QualityLimits(size=10, sharpness=0, darkest=0, brightest=1, contrast=0, yaw=90, roll=180)
 RED, GREEN, BLUE = np.array([[250, 100, 100], [100, 250, 100], [100, 100, 250]])
+KNOWN = Calibration(SPACE.id, (0.1, 0.001), (0.3, 0.6), (0.7, 1.0), (0.0, 1.0), 10_000, "made up", "none", "2026-01-01")
 PEOPLE = {"Red": [np.r_[150, np.zeros(7)]], "Green": [np.r_[0, 150, np.zeros(6)]]}
 
 
@@ -143,12 +144,20 @@ def test_a_cut_to_somebody_else_in_the_same_place(recognizer, detector):
     assert (names(after), after.track_ids.tolist()) == (["Green"], [2])
 
 
+def test_people_who_look_alike_do_not_share_a_track_after_a_cut(detector):
+    """A cosine of 0.8 would name a face in this space, but only what one stranger in 100,000 reaches (0.9) goes on."""
+    recognizer = Recognizer(detector, FakeEmbedder(), CosineIdentifier(KNOWN), FakeGallery(PEOPLE), ANY)
+    follower = Follower(recognizer, refiner=detector, options=FollowOptions(every=100))
+    shots = [frame(n / 25, (10, colour)) for n, colour in enumerate((RED, [250, 212, 100], RED))]
+    shots[1].pixels[:, 80:] = 180
+    seen = [follower.follow(shot) for shot in shots]
+    assert [f.track_ids.tolist() for f in seen] == [[1], [2], [1]]
+    assert seen[1].matches[0].similarity == pytest.approx(0.8, abs=0.01)
+
+
 def test_somebody_else_without_a_cut_is_noticed(detector):
     """In a space that is known, the next look at another person in a track's place begins a track of their own."""
-    known = Calibration(
-        SPACE.id, (0.1, 0.001), (0.3, 0.6), (0.7, 1.0), (0.0, 1.0), 10_000, "made up", "none", "2026-01-01"
-    )
-    recognizer = Recognizer(detector, FakeEmbedder(), CosineIdentifier(known), FakeGallery(PEOPLE), ANY)
+    recognizer = Recognizer(detector, FakeEmbedder(), CosineIdentifier(KNOWN), FakeGallery(PEOPLE), ANY)
     follower = Follower(recognizer, refiner=detector, options=FollowOptions(every=100))
     seen = [follower.follow(frame(n / 10, (10, RED if n < 3 else GREEN))) for n in range(6)]
     assert [f.track_ids.tolist() for f in seen] == [[1]] * 4 + [[2]] * 2  # looked at five times a second

@@ -100,13 +100,13 @@ def test_somebody_else_in_the_same_place_begins_a_track():
 
 
 def test_the_vote_is_the_weighted_mean_of_the_looks():
-    """Better looks count more, and the vote has unit length as every embedding has."""
+    """Better looks count more, and what is compared with a template is the mean of the looks' cosines, not more."""
     tracker = Tracker()
     place(tracker, faces(0), 0.0)
     looks = unit(np.random.default_rng(0).normal(size=(3, 8)))
     for look, weight in zip(looks, (0.2, 0.3, 0.5), strict=True):
         tracker.learn(1, look, weight, 0.0)
-    assert tracker[1].vote == pytest.approx(unit(np.average(looks, axis=0, weights=(0.2, 0.3, 0.5))), abs=1e-6)
+    assert tracker[1].vote @ ADA == pytest.approx(np.average(looks @ ADA, weights=(0.2, 0.3, 0.5)), abs=1e-6)
 
 
 def test_the_best_looks_are_kept():
