@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.doors.cli import train_compare, train_identifier
 from mien.doors.cli.command import DETECTING, Session, command
 from mien.doors.cli.pictures import shown
 from mien.doors.cli.train_region import region
@@ -32,6 +33,8 @@ def register(app: typer.Typer) -> None:
     train = typer.Typer(no_args_is_help=True, help="Train your own: a classifier of pictures, a face detector.")
     app.add_typer(train, name="train", rich_help_panel="Your own models")
     command(train, "classifier", DETECTING, reads=True)(classifier)
+    train_compare.register(train)
+    train_identifier.register(train)
     command(train, "region", reads=True)(region)
 
 
