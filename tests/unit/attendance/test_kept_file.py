@@ -1,10 +1,13 @@
 """A file kept up to date: written whole, left alone when somebody edited it."""
 
 import errno
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from mien.attendance.sinks.csv_file import CsvSink
 from mien.attendance.sinks.kept_file import FileChannel
 from mien.core.errors import DeliveryError, SettingError
 from tests.unit.attendance.test_webhook import ADA, BOB, register
@@ -125,6 +128,21 @@ def test_killed_after_writing_and_before_saying_so(channel, path):
     next(work)  # written; the answer is lost
     assert deliver(channel, register(ADA, BOB), put) == []
     assert "Bob,✓" in path.read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_killed_while_writing_leaves_nothing_in_the_end(channel, path, monkeypatch):
+    """Half-made files hold names: the next delivery deletes what there is."""
+    with monkeypatch.context() as patch:
+        patch.setattr(CsvSink, "_fill", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        for _ in range(3):
+            killed = os.fork()
+            if not killed:
+                list(channel.deliver(register(ADA), {}))
+            assert os.waitstatus_to_exitcode(os.waitpid(killed, 0)[1]) == -signal.SIGKILL
+    assert len(list(path.parent.iterdir())) == 1  # each deletes what the one before it left
+    deliver(channel, register(ADA), {})
+    assert [p.name for p in path.parent.iterdir()] == ["class.csv"]
 
 
 def test_who_was_removed_is_gone(channel, path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -68,7 +69,8 @@ class FileChannel:
         told = {key: value for key, value in put.items() if key in lines}
         if found and found == put.get(_FILE) == put.get(_WRITTEN) and lines == told and not gone:
             return
-        part = path.with_name(f".{path.stem}.part{path.suffix}")  # the same each time: a killed process leaves one only
+        part = path.with_name(f".{path.stem}.part{path.suffix}")
+        _tidy(part)
         try:
             self._fill(part, register)
             item = Item.of(put, _FILE, _digest_of(part), found, str(path))
@@ -114,6 +116,15 @@ class FileChannel:
             part.replace(path)
         except OSError as error:
             raise _unusable(path, error) from error
+
+
+def _tidy(part: Path) -> None:
+    """Delete what deliveries left that were killed: names stand in it. Only one delivers to a place at a time."""
+    try:
+        for left in part.parent.glob(f".{glob.escape(part.name)}.*{part.suffix}"):
+            left.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unusable(part, error) from error
 
 
 def _afresh(item: Item) -> Item:
