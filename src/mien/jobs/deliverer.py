@@ -88,11 +88,13 @@ class Deliverer:
                 began = time.monotonic()
                 self._round()
                 rest = max(self._options.gather, (time.monotonic() - began) / self._options.share)
-                if self._news.wait(self._options.every) and not self._stopping.wait(rest):
+                if self._news.wait(max(self._options.every, rest)) and not self._stopping.wait(rest):
                     self._news.clear()
             self._round()
         except BaseException as error:  # noqa: BLE001 - whoever stops the thread is told
             self._fault = error
+            words = f"delivery has ended, by a fault of mien's own ({type(error).__name__}: {error}); nothing is lost"
+            self._tell(Report("outbox", "", problem=f"{words}, and the next start delivers it"))
 
     def _round(self) -> None:
         try:

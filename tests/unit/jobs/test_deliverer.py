@@ -91,14 +91,29 @@ def test_slow_rounds_are_seldom(gallery, tmp_path):
         assert wall.monotonic() - began > 0.25
 
 
+def test_slow_rounds_are_seldom_without_news_too(gallery, tmp_path):
+    """A short interval does not take more of the time than its share."""
+    place, rounds = FilePlace(tmp_path / "place.json"), Rounds()
+    place.before = lambda: wall.sleep(0.05)
+    post = Post(gallery.attendance, gallery.outbox, lambda _: place, Clock())
+    with Deliverer(post, options=DelivererOptions(every=0.01, gather=0, share=0.2), tell=rounds):
+        rounds.wait(1)
+        began = wall.monotonic()
+        rounds.wait(2)
+        assert wall.monotonic() - began > 0.25
+
+
 def test_a_fault_of_ours_is_not_swallowed(gallery):
-    """What no rule foresees reaches whoever stops it."""
+    """What no rule foresees is told at once, not only at the end of a long watch, and reaches whoever stops it."""
 
     def broken(_):
         raise RuntimeError("a bug")
 
-    deliverer = Deliverer(Post(gallery.attendance, gallery.outbox, broken, Clock()), options=QUICK)
+    rounds = Rounds()
+    deliverer = Deliverer(Post(gallery.attendance, gallery.outbox, broken, Clock()), options=QUICK, tell=rounds)
     deliverer.start()
+    rounds.wait(1)
+    assert "RuntimeError: a bug" in rounds.reports[0].problem
     with pytest.raises(RuntimeError, match="a bug"):
         deliverer.stop()
 
