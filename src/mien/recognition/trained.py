@@ -12,6 +12,7 @@ from mien.core.faces import Faces, Match
 from mien.core.people import Calibration, EmbeddingSpace, Person
 from mien.core.protocols import Known, Network
 from mien.core.reasons import Reason
+from mien.core.vectors import unit
 from mien.recognition.assignment import assign
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions, Scores, score, unusable_aside
 
@@ -95,7 +96,9 @@ class TrainedIdentifier(CosineIdentifier):
         self.check_space(faces.space)
         vectors, owners, people = among.vectors(faces.space)
         columns = self._columns(people)
-        chances = self._network.run(faces.embeddings)[0]
+        chances = self._network.run(unit(faces.embeddings))[
+            0
+        ]  # a track's vote is shorter than what it was trained with
         scores = score(faces, vectors, owners, people)
         usable = np.array([q.usable for q in faces.quality] if faces.quality else [True] * len(faces))
         taken = self._taken(chances * usable[:, None]) if self.options.once else {}

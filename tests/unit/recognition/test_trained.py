@@ -24,6 +24,7 @@ class Told:
     answers: list[list[float]] = field(default_factory=list)
 
     def run(self, batch):
+        assert np.linalg.norm(batch, axis=1) == pytest.approx(np.ones(len(batch)), abs=1e-5)
         return (np.array(self.answers, np.float32)[: len(batch)],)
 
 
@@ -43,6 +44,14 @@ def test_the_likeliest_is_named_with_the_cosine_beside_it():
     assert (match.decision, match.name, match.person_id) == ("match", "Eve", "id-Eve")
     assert match.similarity == pytest.approx(0.3)
     assert match.threshold == 0.5
+
+
+def test_the_vote_of_a_track_is_brought_to_unit_length():
+    """The mean of a track's looks is shorter; the network sees what it was trained with, the cosine stays the mean's."""
+    vote = faces_of(near(0.8, 0.3))
+    vote = vote.with_columns(embeddings=0.5 * vote.embeddings)
+    (match,) = trained([0.9, 0.1]).identify(vote, FakeGallery(PEOPLE))
+    assert (match.name, match.similarity) == ("Ada", pytest.approx(0.4))
 
 
 def test_below_the_threshold_everybody_is_a_stranger():
