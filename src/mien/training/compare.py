@@ -22,7 +22,7 @@ from mien.training.backbones import NONE
 from mien.training.classifier import SMALL, Recipe, Tools
 from mien.training.compare_pictures import Division, RememberingDetector, divide
 from mien.training.compare_runs import Cell, Run, keep_best, make_run, network_of, read_run
-from mien.training.pictures import Cut, Reading
+from mien.training.pictures import Cut
 from mien.training.progress import Event, Progress, telling
 from mien.training.runs import remember
 from mien.zoo.catalog import Catalog
@@ -166,10 +166,11 @@ def compare(
     divisions: list[Division] = []
     for seed in range(grid.seeds):
         reading = replace(recipe.reading, seed=seed)
-        divisions.append((yield from telling("read", _division(found, tools, reading), seed, grid.seeds)))
+        divisions.append((yield from telling("read", divide(found, tools.cut, reading), seed, grid.seeds)))
         divisions[-1].require(grid.sizes)
-    settings = _settings(recipe, tools.cut)
-    remember(out, settings, divisions[0].pictures, resume=recipe.resume)
+        if not seed:
+            settings = _settings(recipe, tools.cut)
+            remember(out, settings, divisions[0].pictures, resume=recipe.resume)
 
     # 2. All runs; one that fails is reported.
     runs, failures = yield from _all_runs(grid, divisions, out / "runs", (recipe, tools))
@@ -212,10 +213,6 @@ class _Toolbox:
         if self._detector is None:
             self._detector = RememberingDetector(cut.detector)
         return replace(cut, detector=self._detector)
-
-
-def _division(found: LabelledSet, tools: _Toolbox, how: Reading) -> Generator[tuple[int, int], None, Division]:
-    return (yield from divide(found, tools.cut, how))
 
 
 def _all_runs(
@@ -263,8 +260,11 @@ def _time_left(left: Sequence[Cell], runs: Sequence[Run], folder: Path) -> float
         if read_run(folder, cell) is not None:
             continue
         own = _of(runs, cell.backbone)
-        alike = [r for r in own if (r.cell.augment, r.cell.size) == (cell.augment, cell.size)]
-        seconds += fmean(r.wall for r in alike or own or runs)
+        if alike := [r for r in own if (r.cell.augment, r.cell.size) == (cell.augment, cell.size)]:
+            # Features of all pictures are the same for every seed, and computed by now.
+            seconds += fmean(r.wall - (0 if cell.size else sum(r.features)) for r in alike)
+        else:
+            seconds += fmean(r.wall for r in own or runs)
     return seconds
 
 

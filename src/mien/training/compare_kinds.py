@@ -10,7 +10,7 @@ from mien.training.backbones import NONE
 from mien.training.compare import Comparison
 from mien.training.compare_runs import Run
 
-__all__ = ["NO_DIFFERENCE", "Kind", "Verdict", "accuracy", "kinds", "loss", "training_seconds", "verdicts"]
+__all__ = ["NO_DIFFERENCE", "Kind", "Verdict", "accuracy", "beside", "kinds", "loss", "training_seconds", "verdicts"]
 
 Figure = Callable[[Run], float]
 
@@ -92,10 +92,17 @@ def verdicts(found: Comparison) -> list[Verdict]:
         pairs += [("backbone", best, k) for k in whole if k.backbone != best.backbone and _alike(k, best)]
     for kind in every:
         plain = [k for k in every if (k.backbone, k.size) == (kind.backbone, kind.size) and k.augment < kind.augment]
-        full = [k for k in whole if (k.backbone, k.augment) == (kind.backbone, kind.augment)]
         pairs += [("augmentation", kind, k) for k in plain[:1]]
+    for kind in every:
+        full = [k for k in whole if (k.backbone, k.augment) == (kind.backbone, kind.augment)]
         pairs += [("size", kind, k) for k in full if kind.size]
     return [Verdict(what, a, b, d) for what, a, b in pairs if (d := _difference(a, b, found.held)) is not None]
+
+
+def beside(found: Comparison, kind: Kind) -> list[tuple[Kind, Difference]]:
+    """Every other kind that shares seeds with ``kind``, and the difference of its loss from it."""
+    others = ((other, _difference(other, kind, found.held)) for other in kinds(found) if other != kind)
+    return [(other, apart) for other, apart in others if apart is not None]
 
 
 def training_seconds(kind: Kind, every: Sequence[Kind]) -> Spread:

@@ -13,7 +13,7 @@ from mien.evaluation.spread import Spread
 from mien.media.images import write_whole
 from mien.training.backbones import NONE
 from mien.training.compare import Comparison, Failure
-from mien.training.compare_kinds import Kind, accuracy, kinds, loss, training_seconds, verdicts
+from mien.training.compare_kinds import Kind, accuracy, beside, kinds, loss, training_seconds, verdicts
 from mien.training.compare_page import Block, Image, Table, markdown, to_html
 
 __all__ = ["write_comparison"]
@@ -89,7 +89,7 @@ def _series(
 def _blocks(found: Comparison, pictures: Mapping[str, str]) -> list[Block]:
     every = kinds(found)
     images = [Image(file, title) for file, title in pictures.items()]
-    blocks: list[Block] = ["# Backbones compared", _opening(found), _quality(every), *images[:2]]
+    blocks: list[Block] = ["# Backbones compared", _opening(found), _quality(every), _leading(found), *images[:2]]
     if found.failures:
         blocks += [
             "# What could not be run",
@@ -135,6 +135,14 @@ def _quality(every: Sequence[Kind]) -> Table:
     return Table([*head, *(["test, balanced accuracy"] if tested else []), "best run's loss below the worst's"], rows)
 
 
+def _leading(found: Comparison) -> str:
+    """Who has the least loss, and who may be as good."""
+    best = min(kinds(found), key=lambda kind: kind.spread(loss).mean)
+    close = [other.words for other, apart in beside(found, best) if not apart.shown]
+    rest = f"Not shown to be worse: {'; '.join(close)}." if close else "All others are shown to be worse."
+    return f"The least mean validation loss has {best.words}. {rest}"
+
+
 def _rule(found: Comparison) -> str:
     split = (
         f", widened for splits that share pictures ({found.held:.2f} validated with per one learnt from; Nadeau and Bengio 2003)"
@@ -162,7 +170,7 @@ def _differences(found: Comparison) -> Table:
 
 
 _SIZES = (
-    "Parameters are the numbers that the exported network stores; depth is how many convolutions and dense layers lie one"
+    "Parameters are the numbers that the exported network stores, where batch normalisation may be part of a convolution; depth is how many convolutions and dense layers lie one"
     " behind the other. Training is the epochs, and the features of all versions where a frozen backbone computes them once."
     " A picture is timed alone, from the chip on, all networks in turn: the median."
 )

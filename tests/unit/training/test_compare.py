@@ -152,6 +152,7 @@ def test_the_report_has_tables_plots_and_verdicts(compared):
         assert f'<img src="{name}"' in browser
     assert browser.count("<table>") == 5
     assert json.loads((folder / "out" / "report.json").read_text()) == json.loads(json.dumps(told))
+    assert "The least mean validation loss has " in page
     assert {kind["backbone"] for kind in told["kinds"]} == {"none", "tiny"}
 
 
@@ -235,6 +236,17 @@ def test_a_difference_within_the_spread_is_no_difference():
     assert told["a, augment 5", "a, augment 0"] == "a, augment 5 is better"
     assert told["b, augment 5", "b, augment 0"] == NO_DIFFERENCE
     assert len(told) == 3
+
+
+def test_time_left_counts_what_is_still_to_be_computed(tmp_path):
+    """Features of all pictures are there after the first seed, those of a smaller set are another seed's own."""
+    runs = [
+        made(Cell("a", 5, 0, 0), wall=60.0, features=(10.0, 40.0)),
+        made(Cell("a", 5, 9, 0), wall=30.0, features=(5.0, 20.0)),
+    ]
+    left = [Cell("a", 5, 0, 1), Cell("a", 5, 9, 1)]
+    assert comparing._time_left(left, runs, tmp_path) == 10 + 30
+    assert comparing._time_left([Cell("b", 0, 0, 0)], runs, tmp_path) == 45
 
 
 def test_training_time_counts_features_once_computed():
