@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +79,7 @@ class Challenge:
     Args:
         options: what it must do.
         chance: draws the sides.
+        sides: what was asked of this person a moment ago and not done; drawn if None.
 
     Attributes:
         state: ``straight``, ``turn`` and ``back`` say what is waited for; ``passed`` stays for as long as the face does not
@@ -87,14 +89,25 @@ class Challenge:
         passed_at: when it was passed, seconds.
     """
 
-    def __init__(self, options: ChallengeOptions | None = None, chance: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        options: ChallengeOptions | None = None,
+        chance: random.Random | None = None,
+        *,
+        sides: Sequence[int] | None = None,
+    ) -> None:
         self.options = options or ChallengeOptions()
         self.state: State = "straight"
         self.reason: Reason | None = None
         self._chance = chance or random.SystemRandom()
         self._begun: float | None = None
-        self._sides = self._drawn()
+        self._sides = self._drawn() if sides is None else list(sides)
         self._start_anew()
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Where the nose shall go, turn by turn."""
+        return tuple(self._sides)
 
     @property
     def side(self) -> int:

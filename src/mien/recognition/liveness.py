@@ -36,7 +36,8 @@ class ChallengeCheck:
 
     Args:
         options: what a head must do.
-        rest: seconds after a failure before the same person is asked again.
+        rest: seconds after a failure before the same person is asked again, and for which the sides that were asked of
+            somebody stay after they hid: hiding costs as much time as failing.
         valid: seconds that a pass holds.
         chance: draws the sides; the system's randomness if None.
     """
@@ -55,6 +56,7 @@ class ChallengeCheck:
         self._chance = chance or random.SystemRandom()
         self._asked: dict[int, _Asked] = {}
         self._failed: dict[str, tuple[float, Reason]] = {}  # until when a person rests, and why
+        self._open: dict[str, tuple[float, tuple[int, ...]]] = {}  # until when the sides asked of a person stay
 
     def check(self, picture: Picture, faces: Faces) -> Faces:
         """The faces with ``liveness``: 1 for who has passed, 0 for who failed (``spoof``), NaN for all others.
@@ -69,6 +71,7 @@ class ChallengeCheck:
         matches, ids = _complete(faces)
         time = picture.time or 0.0
         self._failed = {who: kept for who, kept in self._failed.items() if time < kept[0]}
+        self._open = {who: kept for who, kept in self._open.items() if time < kept[0]}
         here = {track for track, match in zip(ids, matches, strict=True) if _who(match) is not None}
         self._asked = {i: a for i, a in self._asked.items() if i in here or time - a.seen <= self.options.gap}
         told = [self._tell(faces, row, match, time) for row, match in enumerate(matches)]
@@ -88,6 +91,10 @@ class ChallengeCheck:
             return 0.0, _spoof(match, self._failed[person][1])
         asked = self._of(int(faces.track_ids[row]), person, time)
         state = asked.challenge.see(faces.landmarks[row], time)
+        if state == "passed" or state in FAILED:
+            self._open.pop(person, None)
+        else:
+            self._open[person] = time + self._rest, asked.challenge.sides
         if state in FAILED and asked.challenge.reason is not None:
             self._failed[person] = time + self._rest, asked.challenge.reason
             del self._asked[int(faces.track_ids[row])]
@@ -101,7 +108,8 @@ class ChallengeCheck:
             asked.seen = time
             if asked.challenge.passed_at is None or time - asked.challenge.passed_at <= self._valid:
                 return asked
-        asked = self._asked[track] = _Asked(person, Challenge(self.options, self._chance), time)
+        _, sides = self._open.get(person, (0.0, None))
+        asked = self._asked[track] = _Asked(person, Challenge(self.options, self._chance, sides=sides), time)
         return asked
 
 

@@ -1,5 +1,6 @@
 """Living faces and pictures of them in one stream: who is marked, and who is not."""
 
+import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -135,6 +136,24 @@ def test_who_failed_rests_on_every_track_and_may_then_try_again():
     assert decisions(play(check, Actor(track=2), start=first + 0.2, seconds=12)) == [
         ("spoof", 0.0), ("match", None), ("match", 1.0),
     ]  # fmt: skip
+
+
+def test_hiding_does_not_draw_other_sides():
+    """Whoever has one recording cannot cover it until the sides suit: out of sight they stay, as long as a failure rests."""
+
+    def asked(check, start, track):
+        play(check, Actor(track=track), start=start, seconds=0.8)
+        return check.instruction(track)
+
+    for seed in range(8):
+        check = ChallengeCheck(ONE, rest=15.0, chance=random.Random(seed))
+        sides = [asked(check, 2.0 * n, track=n) for n in range(6)]
+        assert all(said == sides[0] for said in sides), seed
+    later = set()
+    for seed in range(8):
+        check = ChallengeCheck(ONE, rest=15.0, chance=random.Random(seed))
+        later.add(asked(check, 0.0, 1) == asked(check, 30.0, 2))
+    assert later == {True, False}
 
 
 def test_two_people_are_asked_each_for_themselves():
