@@ -237,9 +237,15 @@ def row(event: Event) -> dict[str, Any]:
         "was": event.was,
         "since": None if event.since is None else event.since.astimezone().isoformat(timespec="milliseconds"),
         "until": None if event.until is None else event.until.astimezone().isoformat(timespec="milliseconds"),
-        "why": event.reason or "; ".join(r.words() for r in (event.match.reasons if event.match else ())),
+        "why": event.reason or _why(event),
         "class": "" if event.attribute is None else f"{event.attribute.label} {event.attribute.probability:.2f}",
     }
+
+
+def _why(event: Event) -> str:
+    """The reasons of the decision; it is not what a classifier's answer is about."""
+    match = None if event.kind == "classified" else event.match
+    return "" if match is None else "; ".join(reason.words() for reason in match.reasons)
 
 
 def summary(
