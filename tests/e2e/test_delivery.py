@@ -49,6 +49,15 @@ def test_a_file_follows_the_book(mien, folder):
     assert deliver(mien)[1]["Folder"]["state"] == "up to date"
 
 
+def test_a_removed_session_says_what_stands_outside(mien, folder):
+    """Nothing looks after it any more: names in it are for somebody to delete."""
+    deliver(mien)
+    removed = mien("attendance", "session", "remove", "Algebra", "--yes")
+    assert removed.code == 0
+    assert "what stands of it in Folder stays too" in " ".join(removed.err.split())
+    assert folder.exists()
+
+
 def test_an_edited_file_is_kept_until_somebody_decides(mien, folder):
     """Kept and listed; it cannot be adopted as a whole; restored, the book counts again; the list remembers."""
     deliver(mien)

@@ -102,11 +102,23 @@ def remove(session: Session, which: Which, yes: Yes = False) -> int | None:
     if not yes and not ask(question):
         session.out.note("nothing was removed")
         return Exit.FAILED
+    outside = _places(session, course.id)
     counts = log.remove_session(course.id)
     row = {"session": course.name, **counts}
     session.out.table("removed", [row], columns=tuple(row))
     session.out.note("its sightings stay: mien attendance sightings")
+    if outside:
+        session.out.note(
+            f"what stands of it in {' and '.join(outside)} stays too, and removing a person no longer takes them away "
+            "there: delete it by hand"
+        )
     return None
+
+
+def _places(session: Session, course_id: str) -> list[str]:
+    """Names of the places outside in which something of a session stands."""
+    outbox = session.house.gallery.outbox
+    return [target.name for target in outbox.targets() if outbox.put(target.id, course_id)]
 
 
 def _changed_rules(rules: Rules, given: dict[str, Any]) -> Rules:
