@@ -188,7 +188,7 @@ class _Run:
 
 def _deliver_if_due(post: Post, target: Target, *, at_once: bool) -> Iterator[Step | Report]:
     state = post.outbox.state(target.id)
-    if not at_once and state.next_attempt is not None and state.next_attempt > post.clock.now():
+    if not at_once and _waits(state.next_attempt, post.clock.now()):
         yield _report(post, target, passed_over="waits after a failure")
         return
     lease = Lease(target.id, post.holder, LEASE)
@@ -200,6 +200,11 @@ def _deliver_if_due(post: Post, target: Target, *, at_once: bool) -> Iterator[St
         yield from _deliver(_Run(post, target, lease))
     finally:
         post.outbox.give_back(lease)
+
+
+def _waits(until: datetime | None, now: datetime) -> bool:
+    """Whether a place is left alone still; a moment further away than any pause is of a clock that was put back since."""
+    return until is not None and now < until <= now + LONGEST_WAIT
 
 
 def _deliver(run: _Run) -> Iterator[Step | Report]:

@@ -232,6 +232,15 @@ def test_an_edit_is_kept_and_reported(gallery, post, place, session, ids):
     assert place.texts()[mark(session, ids["Ada"])] == "✓ late*"
 
 
+def test_a_clock_that_was_put_back_holds_no_delivery_up(gallery, post, place, clock):
+    """A day further on by mistake, a failure, and put right: the next round is not a day away."""
+    clock.time += timedelta(days=1)
+    place.before = raising(DeliveryError("offline", passing=True))
+    assert run(post).problem == "offline"
+    clock.time -= timedelta(days=1)
+    assert (run(post).passed_over, len(place.texts())) == ("", 15)
+
+
 def test_an_edit_is_adopted_or_restored(gallery, post, place, session, ids):
     """Adopted, the book says what the teacher typed, and the sheet how the book writes it; restored, the book wins."""
     run(post)
