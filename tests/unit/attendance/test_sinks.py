@@ -3,6 +3,7 @@
 import builtins
 import csv
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -114,6 +115,15 @@ def test_a_name_never_becomes_a_formula(register, tmp_path):
     ExcelSink(tmp_path / "a.xlsx").write(register)
     cell = openpyxl.load_workbook(tmp_path / "a.xlsx")["Marks"]["A4"]
     assert (cell.value, cell.data_type) == ("=1+1", "s")
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_whatever_begins_a_formula_is_text_in_csv(register, tmp_path, sign):
+    """Each of the signs that OWASP names, the wide ones too."""
+    named = replace(PEOPLE[0], name=f"{sign}1+1")
+    CsvSink(tmp_path / "a.csv", "marks").write(replace(register, people=(named, *register.people[1:])))
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file))[1][0] == f"'{sign}1+1"
 
 
 def test_excel_has_a_sheet_per_table(register, tmp_path):

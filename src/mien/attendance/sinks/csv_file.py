@@ -13,7 +13,8 @@ from mien.core.attendance import Register
 
 __all__ = ["CsvSink"]
 
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the wide signs of East Asian keyboards, which spreadsheets there take for the narrow ones."""
 
 
 @dataclass(frozen=True, slots=True)
