@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mien.core.answers import Match as Match
+    from mien.core.answers import Quality as Quality
     from mien.core.errors import ImageError as ImageError
     from mien.core.errors import InputError as InputError
     from mien.core.errors import MienError as MienError
@@ -19,9 +21,7 @@ if TYPE_CHECKING:
     from mien.core.errors import StoreError as StoreError
     from mien.core.errors import WeightsError as WeightsError
     from mien.core.faces import Faces as Faces
-    from mien.core.faces import Match as Match
     from mien.core.faces import Picture as Picture
-    from mien.core.faces import Quality as Quality
     from mien.core.people import EmbeddingSpace as EmbeddingSpace
     from mien.core.people import Person as Person
     from mien.core.people import Template as Template
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "mien.core.errors": ("ImageError", "InputError", "MienError", "SpaceMismatchError", "StoreError", "WeightsError"),
-    "mien.core.faces": ("Faces", "Match", "Picture", "Quality"),
+    "mien.core.answers": ("Match", "Quality"),
+    "mien.core.faces": ("Faces", "Picture"),
     "mien.core.people": ("EmbeddingSpace", "Person", "Template"),
     "mien.core.reasons": ("Reason", "Trace"),
     "mien.jobs.watch": ("Event", "Watcher", "WatcherOptions", "watch"),

@@ -302,7 +302,7 @@ def test_a_share_of_a_card_that_is_not_used_is_an_error(mien, photo):
 def test_the_decision_has_a_column_of_its_own(mien, photo):
     """In CSV a stranger has no name, and the decision says so."""
     mien("enroll", "Ada", photo("a.png"))
-    (row,) = csv.DictReader(io.StringIO(mien("who", photo("b.png"), "--csv", "--threshold", 1).out))
+    (row,) = csv.DictReader(io.StringIO(mien("who", photo("b.png", change=darker), "--csv", "--threshold", 1).out))
     assert (row["decision"], row["name"]) == ("unknown", "")
 
 

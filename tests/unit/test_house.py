@@ -88,10 +88,11 @@ def test_no_room_is_a_box_for_everything():
 
 
 def test_files_and_functions_stay_readable():
-    """A file of more than 400 lines or a function of more than 60 wants to be two."""
+    """A file of more than 400 lines or a function of more than 60 wants to be two; a command's options are not counted."""
     for file in FILES:
         text = file.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= 400, f"{file.name} is too long"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno <= 60, f"{file.name}:{node.name} is too long"
+                first = node.body[0] if "typer.Option" in ast.unparse(node.args) else node
+                assert node.end_lineno - first.lineno <= 60, f"{file.name}:{node.name} is too long"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mien.attendance.schedule import meetings
+from mien.core.answers import Decision
 from mien.core.attendance import (
     Answer,
     Correction,
@@ -26,7 +27,6 @@ from mien.core.attendance import (
     Status,
     Unassigned,
 )
-from mien.core.faces import Decision
 from mien.core.reasons import Reason
 
 __all__ = ["Records", "clock_steps", "enter", "keep", "unassigned", "with_answers"]

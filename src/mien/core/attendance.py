@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Literal, get_args
 
+from mien.core.answers import Decision, Match
 from mien.core.delivery import Delivered, Edit, Finding, Target
 from mien.core.errors import InputError
-from mien.core.faces import Decision, Match
 from mien.core.people import Person
 from mien.core.reasons import Reason
 

@@ -18,26 +18,19 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mien.core.answers import Attribute, Match, Quality, rounded
 from mien.core.errors import ImageError, InputError, SpaceMismatchError
 from mien.core.people import EmbeddingSpace
-from mien.core.reasons import Reason
 
 __all__ = [
     "LANDMARK_NAMES",
-    "Attribute",
-    "Contender",
-    "Decision",
     "Faces",
-    "Match",
     "Picture",
-    "Quality",
     "check_image",
 ]
 
 LANDMARK_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """The five landmarks in order; left and right are the image's."""
-
-Decision = Literal["match", "ambiguous", "unknown", "no_usable_face", "spoof"]
 
 Mask = NDArray[np.bool_] | NDArray[np.integer[Any]] | slice | Sequence[int] | Sequence[bool]
 
@@ -97,138 +90,6 @@ class Picture:
     def original_size(self) -> tuple[int, int]:
         """Width and height of the original, after EXIF rotation."""
         return round(self.pixels.shape[1] / self.scale), round(self.pixels.shape[0] / self.scale)
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What the gate measured on one face, and what it held against it.
-
-    Args:
-        size: shorter side of the box, pixels of the original.
-        sharpness: variance of the Laplacian of the aligned grey face, scaled to 112 × 112.
-        brightness: mean grey level of the face, 0 to 1.
-        contrast: standard deviation of the grey level, 0 to 1.
-        yaw: how far the head is turned, degrees, 0 = frontal, positive = towards the image's right.
-        roll: how far the head is tilted in the image plane, degrees, positive = clockwise.
-        reasons: limits that were missed; empty when the face is good enough.
-    """
-
-    size: float
-    sharpness: float
-    brightness: float
-    contrast: float
-    yaw: float
-    roll: float
-    reasons: tuple[Reason, ...] = ()
-
-    @property
-    def usable(self) -> bool:
-        """Whether the face passed every limit."""
-        return not self.reasons
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """What a classifier says of a face, e.g. ``me``, ``with glasses``.
-
-    Args:
-        classifier: its name.
-        label: the class. In a stream it stays until another is clearly more probable, so it need not be the likeliest.
-        probabilities: of every class, in the classifier's order, 0 to 1.
-    """
-
-    classifier: str
-    label: str
-    probabilities: dict[str, float]
-
-    @property
-    def probability(self) -> float:
-        """Of the label."""
-        return self.probabilities[self.label]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer for JSON."""
-        rounded = {label: _rounded(value) for label, value in self.probabilities.items()}
-        return {"classifier": self.classifier, "class": self.label, "probabilities": rounded}
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """One person a face was compared with.
-
-    Args:
-        person_id: the id that never changes.
-        name: the label at the time of the comparison.
-        similarity: best cosine over the person's templates.
-        mean: trimmed mean of the cosines over the person's templates.
-        templates: how many templates were compared.
-    """
-
-    person_id: str
-    name: str
-    similarity: float
-    mean: float
-    templates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Who a face is, or that it is nobody known; always with the best candidates.
-
-    Args:
-        decision: ``match``, ``ambiguous``, ``unknown``, ``no_usable_face`` or ``spoof``.
-        candidates: the nearest people, nearest first, a matched one before all; empty with an empty gallery.
-        threshold: the similarity that had to be reached.
-        margin: how far the best lies above the runner-up; None with fewer than two people to compare with.
-        reasons: why it is no match, or who was nearer but is another face of the picture.
-    """
-
-    decision: Decision
-    candidates: tuple[Contender, ...] = ()
-    threshold: float = 1.0
-    margin: float | None = None
-    reasons: tuple[Reason, ...] = ()
-
-    @property
-    def person_id(self) -> str | None:
-        """Id of the person for a match, else None."""
-        return self.candidates[0].person_id if self.decision == "match" else None
-
-    @property
-    def name(self) -> str:
-        """The person's name for a match, else the decision itself (``"unknown"`` …)."""
-        return self.candidates[0].name if self.decision == "match" else self.decision
-
-    @property
-    def similarity(self) -> float | None:
-        """Cosine of the best candidate, whatever the decision; None without candidates."""
-        return self.candidates[0].similarity if self.candidates else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The match for JSON."""
-        return {
-            "decision": self.decision,
-            "name": self.name if self.decision == "match" else None,
-            "person_id": self.person_id,
-            "similarity": _rounded(self.similarity),
-            "margin": _rounded(self.margin),
-            "threshold": _rounded(self.threshold),
-            "candidates": [
-                {
-                    "person_id": c.person_id,
-                    "name": c.name,
-                    "similarity": _rounded(c.similarity),
-                    "mean": _rounded(c.mean),
-                    "templates": c.templates,
-                }
-                for c in self.candidates
-            ],
-            "reasons": [r.to_dict() for r in self.reasons],
-        }
-
-
-def _rounded(value: float | None, digits: int = 4) -> float | None:
-    return None if value is None else round(float(value), digits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -401,12 +262,12 @@ class Faces:
         more: dict[str, Any] = {}
         if self.quality is not None:
             q = self.quality[i]
-            more["quality"] = {f.name: _rounded(getattr(q, f.name), 3) for f in fields(q) if f.name != "reasons"} | {
+            more["quality"] = {f.name: rounded(getattr(q, f.name), 3) for f in fields(q) if f.name != "reasons"} | {
                 "reasons": [r.words() for r in q.reasons]
             }
         if self.liveness is not None:
             known = bool(np.isfinite(self.liveness[i]))
-            more["liveness"] = _rounded(self.liveness[i]) if known else None
+            more["liveness"] = rounded(self.liveness[i]) if known else None
         if self.track_ids is not None:
             more["track_id"] = int(self.track_ids[i])
         if self.matches is not None:

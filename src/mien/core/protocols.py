@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Match
 from mien.core.attendance import (
     Answer,
     Correction,
@@ -23,7 +24,7 @@ from mien.core.attendance import (
     Session,
     Sighting,
 )
-from mien.core.faces import Faces, Match, Picture
+from mien.core.faces import Faces, Picture
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.reasons import Trace
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from mien.core.faces import Attribute, Faces, Match
+from mien.core.answers import Attribute, Match
+from mien.core.faces import Faces
 from mien.jobs.presence import Event
 
 __all__ = ["AttributeTeller"]

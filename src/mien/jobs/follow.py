@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mien.core.faces import Attribute, Faces, Match, Picture
+from mien.core.answers import Attribute, Match
+from mien.core.faces import Faces, Picture
 from mien.core.reasons import Reason
 from mien.media.video import Video
 from mien.recognition.follower import Follower

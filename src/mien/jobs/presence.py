@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from mien.core.answers import Attribute, Decision, Match
 from mien.core.errors import SettingError
-from mien.core.faces import Attribute, Decision, Faces, Match
+from mien.core.faces import Faces
 
 __all__ = ["Event", "Kind", "Presence", "Watcher", "WatcherOptions"]
 

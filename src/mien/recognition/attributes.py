@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Attribute
 from mien.core.errors import SettingError
-from mien.core.faces import Attribute, Faces, Picture
+from mien.core.faces import Faces, Picture
 from mien.core.protocols import Classifier
 
 __all__ = ["AttributeVote", "VoteOptions", "classify"]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Match
 from mien.core.errors import SettingError
-from mien.core.faces import Faces, Match, Picture
+from mien.core.faces import Faces, Picture
 from mien.core.protocols import Refiner
 from mien.recognition.attributes import AttributeVote
 from mien.recognition.quality import measure

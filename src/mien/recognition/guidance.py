@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Quality
 from mien.core.errors import SettingError
-from mien.core.faces import Faces, Picture, Quality
+from mien.core.faces import Faces, Picture
 from mien.core.protocols import Embedder
 from mien.core.reasons import Reason
 from mien.media.measures import NOSE_DEPTH

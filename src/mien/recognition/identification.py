@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Contender, Match
 from mien.core.errors import InputError, SettingError
-from mien.core.faces import Contender, Faces, Match
+from mien.core.faces import Faces
 from mien.core.people import Calibration, EmbeddingSpace, Person
 from mien.core.protocols import Known
 from mien.core.reasons import Reason

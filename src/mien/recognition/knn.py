@@ -11,8 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Match
 from mien.core.errors import InputError, SettingError
-from mien.core.faces import Faces, Match, Picture
+from mien.core.faces import Faces, Picture
 from mien.core.people import Calibration, EmbeddingSpace, Person
 from mien.core.protocols import Known
 from mien.core.reasons import Reason

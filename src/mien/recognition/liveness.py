@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mien.core.answers import Match
 from mien.core.errors import InputError, SettingError
-from mien.core.faces import Faces, Match, Picture
+from mien.core.faces import Faces, Picture
 from mien.core.protocols import Classifier
 from mien.core.reasons import Reason
 from mien.recognition.challenge import FAILED, Challenge, ChallengeOptions

@@ -8,7 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from mien.core.faces import Faces, Picture, Quality
+from mien.core.answers import Quality
+from mien.core.faces import Faces, Picture
 from mien.core.reasons import Reason
 from mien.media import measures
 from mien.media.crops import crop_boxes

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Quality
 from mien.core.errors import SettingError
-from mien.core.faces import Faces, Quality
+from mien.core.faces import Faces
 from mien.core.geometry import iou
 from mien.core.vectors import unit
 from mien.recognition.assignment import assign

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.answers import Match
 from mien.core.errors import InputError, SettingError, SpaceMismatchError, WeightsError
-from mien.core.faces import Faces, Match
+from mien.core.faces import Faces
 from mien.core.people import Calibration, EmbeddingSpace, Person
 from mien.core.protocols import Known, Network
 from mien.core.reasons import Reason

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mien.classifiers.network import NetworkClassifier
     from mien.core.attendance import Target
     from mien.core.faces import Faces, Picture
-    from mien.core.people import Calibration
     from mien.core.protocols import Channel, Detector, Embedder, LivenessCheck, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
     from mien.jobs.deliver import Post
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from mien.media.sources import Source, SourceOptions
     from mien.recognition.enrolment import EnrolOptions
     from mien.recognition.follower import Follower
-    from mien.recognition.identification import CosineIdentifier, IdentifyOptions
+    from mien.recognition.identification import CosineIdentifier
     from mien.recognition.quality import QualityLimits
     from mien.recognition.recognizer import Recognizer
     from mien.store.gallery import SqlGallery
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
     from mien.zoo.runtime import OnnxNetwork, RuntimeOptions
 
 __all__ = ["House", "detector", "embedder", "recognizer"]
-
-TILE = 4096
-"""Side of the tiles that pictures beyond ``TILED_ABOVE`` megapixels are searched in, pixels."""
-TILED_ABOVE = 40.0
 
 
 class Places(TypedDict):
@@ -149,25 +144,23 @@ class House:
     @cached_property
     def detector(self) -> Detector:
         """The detector that the settings name; huge pictures are searched in tiles."""
-        from mien.detectors.tiled import TiledDetector
+        from mien.wiring.detectors import open_detector
 
-        makers: dict[str, Callable[[], Detector]] = {"mtcnn": self._mtcnn, "haar": self._haar}
-        makers |= dict.fromkeys(self._trained_detectors, self._sliding_window)
-        name = self.settings.detector
-        if name not in makers:
-            raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}")
-        return TiledDetector(makers[name](), side=TILE, above=TILED_ABOVE)
+        return open_detector(self)
 
     @cached_property
     def explainer(self) -> MtcnnDetector | None:
         """The detector as one that can say why; None if it cannot."""
-        return self._mtcnn() if self.settings.detector == "mtcnn" else None
+        from mien.wiring.detectors import open_mtcnn_detector
+
+        return open_mtcnn_detector(self) if self.settings.detector == "mtcnn" else None
 
     @cached_property
     def refiner(self) -> Refiner | None:
-        """What finds faces again near where they were: MTCNN's last two networks; None for a detector of its own kind."""
-        known = {"mtcnn", "haar", *self._trained_detectors}
-        return self._mtcnn() if self.settings.detector in known else None
+        """What finds faces again near where they were: MTCNN's last two networks, whatever found them first."""
+        from mien.wiring.detectors import open_mtcnn_detector
+
+        return open_mtcnn_detector(self)
 
     def follower(self) -> Follower:
         """A follower for one stream."""
@@ -222,45 +215,6 @@ class House:
         from mien.recognition.attributes import classify
 
         return classify(self.classifiers, picture, faces) if self.classifiers else faces
-
-    def _mtcnn(self) -> MtcnnDetector:
-        from mien.detectors.mtcnn.detector import open_mtcnn
-        from mien.detectors.mtcnn.options import MtcnnOptions
-
-        s = self.settings
-        options = MtcnnOptions(
-            min_face=s.min_face,
-            max_face=s.max_face,
-            factor=s.pyramid_factor,
-            thresholds=(s.pnet_threshold, s.rnet_threshold, s.onet_threshold),
-            mode=s.mtcnn_mode,
-        )
-        return open_mtcnn(self.weights("mtcnn"), options=options, runtime=self.runtime)
-
-    def _haar(self) -> Detector:
-        """Haar's boxes, refined by MTCNN's last two networks, which add the landmarks that alignment needs."""
-        from mien.detectors.haar import HaarDetector
-        from mien.detectors.refined import RefinedDetector
-        from mien.wiring.classifiers import haar_options
-
-        return RefinedDetector(HaarDetector(haar_options(self.settings)), self._mtcnn())
-
-    @property
-    def _trained_detectors(self) -> tuple[str, ...]:
-        """Detectors of the models folder: sliding windows, see ``mien train region``."""
-        return tuple(name for name in self.catalog.names("detector") if self.catalog.get(name).format == "onnx")
-
-    def _sliding_window(self) -> Detector:
-        """A trained sliding window's boxes, refined by MTCNN's last two networks, as Haar's are."""
-        from mien.detectors.refined import RefinedDetector
-        from mien.detectors.sliding_window import SlidingWindowDetector, SlidingWindowOptions
-
-        s = self.settings
-        record = self.catalog.get(s.detector)
-        (file,) = self.weights(record.name).values()
-        options = SlidingWindowOptions(min_face=s.min_face, max_face=s.max_face, factor=s.pyramid_factor)
-        found = SlidingWindowDetector(record.name, self.network(file), options.tuned(record.tuning))
-        return RefinedDetector(found, self._mtcnn())
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -318,41 +272,9 @@ class House:
     @cached_property
     def identifier(self) -> CosineIdentifier:
         """Vectors to decisions, as sure as the settings ask."""
-        from mien.recognition.identification import CosineIdentifier, IdentifyOptions
-        from mien.recognition.knn import KnnIdentifier, KnnOptions
+        from mien.wiring.identifiers import open_identifier
 
-        s = self.settings
-        options = IdentifyOptions(strangers=s.strangers, threshold=s.threshold, margin=s.margin, top=s.top, once=s.once)
-        calibration = self.catalog.calibration(self.embedder.space.id)
-        if s.identifier == "knn":
-            return KnnIdentifier(calibration, options, KnnOptions(k=s.k))
-        if s.identifier != "cosine":
-            return self._trained(s.identifier, calibration, options)
-        return CosineIdentifier(calibration, options)
-
-    def _trained(self, name: str, calibration: Calibration | None, options: IdentifyOptions) -> CosineIdentifier:
-        """An identifier of the models folder.
-
-        Raises:
-            SettingError: nobody trained one of this name, or a pickle was named.
-        """
-        from mien.recognition.trained import TrainedIdentifier, TrainedOptions
-
-        if name.endswith((".pkl", ".pickle", ".joblib")):
-            raise SettingError(
-                f"identifier {name!r} is a pickle, which could run any code and is never opened; train it anew from its"
-                " embeddings: mien train identifier EMBEDDINGS"
-            )
-        trained = self.catalog.names("identifier")
-        if name not in trained:
-            raise SettingError(
-                f"identifier {name!r} is unknown; choose one of {', '.join(('cosine', 'knn', *trained))}, or train one: mien"
-                " train identifier EMBEDDINGS"
-            )
-        record = self.catalog.get(name)
-        (file,) = self.weights(name).values()
-        about = TrainedOptions(name, record.people, record.classes, record.space, record.threshold)
-        return TrainedIdentifier(self.network(file), about, calibration, options)
+        return open_identifier(self)
 
     @cached_property
     def recognizer(self) -> Recognizer:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mien.attendance.book import Records, clock_steps, keep, unassigned
 from mien.attendance.schedule import changed_from
 from mien.attendance.tables import table, totals
+from mien.core.answers import Contender, Match
 from mien.core.attendance import Answer, Correction, Opening, Place, Rules, Session, Sighting
 from mien.core.errors import InputError
-from mien.core.faces import Contender, Match
 from mien.core.people import Person
 
 START = datetime(2026, 3, 2, 7, tzinfo=UTC)  # a Monday, 08:00 in Berlin

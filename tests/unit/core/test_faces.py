@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.core.answers import Attribute, Contender, Match, Quality
 from mien.core.errors import ImageError, InputError, SpaceMismatchError
-from mien.core.faces import Attribute, Contender, Faces, Match, Picture, Quality, check_image
+from mien.core.faces import Faces, Picture, check_image
 from mien.core.people import EmbeddingSpace
 
 SPACE = EmbeddingSpace("toy", 4, "aa", "box", "none")

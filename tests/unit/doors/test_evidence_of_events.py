@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.core.faces import Contender, Faces, Match, Picture
+from mien.core.answers import Contender, Match
+from mien.core.faces import Faces, Picture
 from mien.doors.cli.attendance_evidence import crop_of_event
 from mien.jobs.watch import Event, Watched
 

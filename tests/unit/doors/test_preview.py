@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.core.answers import Match
 from mien.core.errors import SettingError
-from mien.core.faces import Faces, Match, Picture
+from mien.core.faces import Faces, Picture
 from mien.doors import preview as module
 from mien.doors.preview import Preview
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mien.core.answers import Contender, Match
 from mien.core.attendance import Sighting
 from mien.core.errors import NotFoundError, StoreBusyError, StoreError
-from mien.core.faces import Contender, Match
 from mien.jobs.attend import Outcome, SightingWriter, WriterOptions, sighting_of
 from mien.jobs.presence import Event
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from mien.core.faces import Attribute, Contender, Faces, Match
+from mien.core.answers import Attribute, Contender, Match
+from mien.core.faces import Faces
 from mien.jobs.attributes import AttributeTeller
 from mien.jobs.presence import Watcher, WatcherOptions
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.core.faces import Contender, Faces, Match
+from mien.core.answers import Contender, Match
+from mien.core.faces import Faces
 from mien.jobs.follow import SightingList, subtitles
 
 UNKNOWN = Match("unknown", threshold=0.5)

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from mien.core.answers import Contender, Match
 from mien.core.errors import SettingError
-from mien.core.faces import Contender, Faces, Match
+from mien.core.faces import Faces
 from mien.jobs.presence import Watcher, WatcherOptions
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)

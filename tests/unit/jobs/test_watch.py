@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from mien.core.faces import Contender, Faces, Match, Picture
+from mien.core.answers import Contender, Match
+from mien.core.faces import Faces, Picture
 from mien.jobs.watch import Watcher, watch
 from mien.media.cameras import CameraState
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
+from mien.core.answers import Attribute, Contender, Match
 from mien.core.errors import InputError
-from mien.core.faces import Attribute, Contender, Faces, Match
+from mien.core.faces import Faces
 from mien.core.reasons import Candidate, Reason, Trace
 from mien.media import drawing
 from mien.media.drawing import DrawOptions, contact_sheet, draw_faces, draw_trace, face_labels

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mien.core.answers import Quality
 from mien.core.errors import InputError, SpaceMismatchError, StoreError
-from mien.core.faces import Picture, Quality
+from mien.core.faces import Picture
 from mien.core.people import Calibration, Person
 from mien.recognition.enrolment import EnrolOptions
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mien.core.answers import Quality
 from mien.core.errors import InputError, SettingError
-from mien.core.faces import Faces, Quality
+from mien.core.faces import Faces
 from mien.core.people import Calibration
 from mien.core.reasons import Reason
 from mien.core.vectors import unit

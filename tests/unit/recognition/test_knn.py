@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.core.answers import Quality
 from mien.core.errors import InputError, SettingError
-from mien.core.faces import Faces, Quality
+from mien.core.faces import Faces
 from mien.core.reasons import Reason
 from mien.core.vectors import unit
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions

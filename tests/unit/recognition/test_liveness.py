@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from mien.core.answers import Contender, Match
 from mien.core.attendance import Sighting
 from mien.core.errors import InputError, SettingError
-from mien.core.faces import Contender, Faces, Match, Picture
+from mien.core.faces import Faces, Picture
 from mien.recognition.challenge import ChallengeOptions
 from mien.recognition.liveness import ChallengeCheck, PassiveCheck, PassiveOptions
 from tests.fakes.heads import FLAT, HEAD, seen

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from mien.core.answers import Quality
 from mien.core.errors import InputError, SettingError, SpaceMismatchError, WeightsError
-from mien.core.faces import Faces, Quality
+from mien.core.faces import Faces
 from mien.core.people import EmbeddingSpace
 from mien.core.reasons import Reason
 from mien.recognition.identification import IdentifyOptions

@@ -13,8 +13,9 @@ from mien.doors.cli.command import EVIDENCE, Session, command
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
+    from mien.core.answers import Match
     from mien.core.attendance import Sighting
-    from mien.core.faces import Faces, Match, Picture
+    from mien.core.faces import Faces, Picture
     from mien.jobs.watch import Event, Watched
 
 __all__ = ["crop_of_event", "crops_of", "purge_old", "register"]

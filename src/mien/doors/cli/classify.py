@@ -14,7 +14,8 @@ from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, comma
 from mien.doors.cli.pictures import find, readable, shown
 
 if TYPE_CHECKING:
-    from mien.core.faces import Match, Picture
+    from mien.core.answers import Match
+    from mien.core.faces import Picture
     from mien.recognition.knn import KnnClassifier
 
 __all__ = ["register"]

@@ -1,0 +1,78 @@
+"""Detectors from settings: ours by name, and those of the models folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mien.core.errors import SettingError
+
+if TYPE_CHECKING:
+    from mien.core.protocols import Detector
+    from mien.detectors.mtcnn.detector import MtcnnDetector
+    from mien.wiring.bootstrap import House
+
+__all__ = ["open_detector", "open_mtcnn_detector"]
+
+TILE = 4096
+"""Side of the tiles that pictures beyond ``TILED_ABOVE`` megapixels are searched in, pixels."""
+TILED_ABOVE = 40.0
+
+
+def open_detector(house: House) -> Detector:
+    """The detector that the settings name; huge pictures are searched in tiles.
+
+    Raises:
+        SettingError: no such detector.
+    """
+    from mien.detectors.tiled import TiledDetector
+
+    makers: dict[str, Callable[[House], Detector]] = {"mtcnn": open_mtcnn_detector, "haar": _haar}
+    makers |= dict.fromkeys(_trained(house), _sliding_window)
+    name = house.settings.detector
+    if name not in makers:
+        raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}")
+    return TiledDetector(makers[name](house), side=TILE, above=TILED_ABOVE)
+
+
+def open_mtcnn_detector(house: House) -> MtcnnDetector:
+    """MTCNN as the settings want it: a detector, and what refines the boxes of others."""
+    from mien.detectors.mtcnn.detector import open_mtcnn
+    from mien.detectors.mtcnn.options import MtcnnOptions
+
+    s = house.settings
+    options = MtcnnOptions(
+        min_face=s.min_face,
+        max_face=s.max_face,
+        factor=s.pyramid_factor,
+        thresholds=(s.pnet_threshold, s.rnet_threshold, s.onet_threshold),
+        mode=s.mtcnn_mode,
+    )
+    return open_mtcnn(house.weights("mtcnn"), options=options, runtime=house.runtime)
+
+
+def _haar(house: House) -> Detector:
+    """Haar's boxes, refined by MTCNN's last two networks, which add the landmarks that alignment needs."""
+    from mien.detectors.haar import HaarDetector
+    from mien.detectors.refined import RefinedDetector
+    from mien.wiring.classifiers import haar_options
+
+    return RefinedDetector(HaarDetector(haar_options(house.settings)), open_mtcnn_detector(house))
+
+
+def _trained(house: House) -> tuple[str, ...]:
+    """Detectors of the models folder: sliding windows, see ``mien train region``."""
+    return tuple(name for name in house.catalog.names("detector") if house.catalog.get(name).format == "onnx")
+
+
+def _sliding_window(house: House) -> Detector:
+    """A trained sliding window's boxes, refined by MTCNN's last two networks, as Haar's are."""
+    from mien.detectors.refined import RefinedDetector
+    from mien.detectors.sliding_window import SlidingWindowDetector, SlidingWindowOptions
+
+    s = house.settings
+    record = house.catalog.get(s.detector)
+    (file,) = house.weights(record.name).values()
+    options = SlidingWindowOptions(min_face=s.min_face, max_face=s.max_face, factor=s.pyramid_factor)
+    found = SlidingWindowDetector(record.name, house.network(file), options.tuned(record.tuning))
+    return RefinedDetector(found, open_mtcnn_detector(house))
