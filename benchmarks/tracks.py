@@ -35,6 +35,8 @@ from report import ROOT, arguments, conditions, data_folder, table, write_page, 
 
 TRUTH = ROOT / "benchmarks" / "truth" / "tracks.json"
 PORTRAITS = ("actor-videos/images", "clips/simplefr_people", "clips/hamilton_people")
+TUNED_ON = {"g1.avi": 1e9, "lc1.avi": 1e9, "pc1.avi": 1e9, "simplefr_Video_2.mp4": 41.4}
+"""Until when, in seconds, each clip was looked at to choose how tracks go on and vote (docs/decisions/084-what-a-track-says.md)."""
 OVERLAP = 0.5
 ABSENT = "not found"
 WAYS = ("single", "live", "whole")
@@ -58,6 +60,7 @@ class Answer(NamedTuple):
     """What one way said of one face at one moment."""
 
     clip: str
+    tuned: bool  # whether the moment lies in what was tuned on
     track: int
     label: str
     said: str  # a name, a decision that is none ("unknown" …), or ABSENT
@@ -80,10 +83,10 @@ class Moment(NamedTuple):
 
 
 class Memo:
-    """A detector and embedder that remember what they said of the frame at hand: several followers ask the same."""
+    """A detector, refiner and embedder that remember what they said of the frame at hand: several followers ask the same."""
 
-    def __init__(self, detector, embedder) -> None:
-        self._detector, self._embedder = detector, embedder
+    def __init__(self, house: House) -> None:
+        self._detector, self._refiner, self._embedder = house.detector, house.refiner, house.embedder
         self._frame: object = None
         self._said: dict = {}
 
@@ -99,6 +102,10 @@ class Memo:
     def embed(self, image, faces):
         key = faces.boxes.tobytes()
         return self._remembered(image, key, lambda: self._embedder.embed(image, faces))
+
+    def refine(self, image, faces):
+        key = b"".join(column.tobytes() for column in (faces.boxes, faces.scores, faces.track_ids))
+        return self._remembered(image, (key, "refined"), lambda: self._refiner.refine(image, faces))
 
     def _remembered(self, image, key, make):
         if image is not self._frame:
@@ -133,7 +140,7 @@ def main() -> None:
                     data_dir=folder, database=f"{folder}/{len(gallery)}.db", threads=2, identifier=identifier, **limits
                 )
                 house = stack.enter_context(House(settings))
-                memo = memo or Memo(house.detector, house.embedder)
+                memo = memo or Memo(house)
                 if identifier == "cosine":
                     people, taken, given = enrol(house, gallery, Path(options.data))
                 own = Recognizer(memo, memo, house.identifier, house.gallery)
@@ -142,7 +149,7 @@ def main() -> None:
             file = next(path for path in Path(options.data).rglob(clip["clip"]))
             if sha256(file.read_bytes()).hexdigest() != clip["sha256"]:
                 raise SystemExit(f"{file.name} is not the clip that was labelled: its digest differs")
-            clip_answers(house, variants, file, clip)
+            clip_answers(memo, variants, file, clip)
         records = [record for variant in variants for record in measured(house, variant, given)]
     write_records(records, options.results)
     write_page(options.page, *page(records))
@@ -176,11 +183,11 @@ def moments(clip: dict) -> dict[float, list[Moment]]:
     return found
 
 
-def clip_answers(house: House, variants: list[Variant], file: Path, clip: dict) -> None:
+def clip_answers(memo: Memo, variants: list[Variant], file: Path, clip: dict) -> None:
     """Every way's answer for every labelled face of one clip, by every variant."""
     print(file.name, flush=True)
     wanted = moments(clip)
-    runs = [(v, Follower(v.recognizer, refiner=house.refiner), SightingList(), []) for v in variants]
+    runs = [(v, Follower(v.recognizer, refiner=memo), SightingList(), []) for v in variants]
     with VideoFile(file) as video:
         for picture in video.frames():
             time = round(picture.time or 0.0, 4)
@@ -192,25 +199,26 @@ def clip_answers(house: House, variants: list[Variant], file: Path, clip: dict) 
                 own = variant.recognizer
                 alone = found.with_columns(matches=own.identifier.identify(found, own.gallery))
                 for moment in here:
-                    note(variant, "single", file, moment, said(alone, moment))
-                    note(variant, "live", file, moment, said(faces, moment))
+                    note(variant, "single", (file.name, time), moment, said(alone, moment))
+                    note(variant, "live", (file.name, time), moment, said(faces, moment))
                     row = over(faces, moment)
                     seen.append((time, moment, None if row is None else int(faces.track_ids[row])))
         for variant, _, sightings, seen in runs:
             sightings.end(video.duration)
             spans = sightings.spans()
             for time, moment, track in seen:
-                note(variant, "whole", file, moment, told(spans, track, time))
+                note(variant, "whole", (file.name, time), moment, told(spans, track, time))
     if wanted:
         raise SystemExit(
             f"{file.name}: no frame at {sorted(wanted)[:3]} s; the clip is read otherwise than it was labelled"
         )
 
 
-def note(variant: Variant, way: str, file: Path, moment: Moment, said: str) -> None:
+def note(variant: Variant, way: str, at: tuple[str, float], moment: Moment, said: str) -> None:
     """Write an answer down; somebody without a picture in the gallery is a stranger."""
     label = moment.label if moment.label in variant.people else "unknown"
-    variant.answers[way].append(Answer(file.name, moment.track, label, said))
+    clip, time = at
+    variant.answers[way].append(Answer(clip, time < TUNED_ON.get(clip, 0.0), moment.track, label, said))
 
 
 def measured(house: House, variant: Variant, given: int) -> Iterator[Record]:
@@ -227,6 +235,7 @@ def measured(house: House, variant: Variant, given: int) -> Iterator[Record]:
                 "moments": len(single),
                 "pictures_given": given,
                 "overlap": OVERLAP,
+                "tuned_on": TUNED_ON,
             },
             subject=subject_of(house.detector, house.embedder)
             | {
@@ -270,14 +279,23 @@ def word(match) -> str:
 
 
 def figures(answers: list[Answer], single: list[Answer]) -> dict:
-    """Counts of face-frames and of tracks, in all and by clip, and intervals over the tracks."""
+    """Figures of the half that nothing was tuned on and of the other, and of both together by clip."""
     clips = sorted({a.clip for a in answers})
+    return {
+        "held out": half(answers, single, tuned=False),
+        "tuned on": half(answers, single, tuned=True),
+        "by_clip": {clip: counts([a for a in answers if a.clip == clip]) for clip in clips},
+        "tracks_by_clip": {clip: counts(by_track([a for a in answers if a.clip == clip])) for clip in clips},
+    }
+
+
+def half(answers: list[Answer], single: list[Answer], *, tuned: bool) -> dict:
+    """Counts of face-frames and of tracks, and intervals over the tracks."""
+    answers, single = ([a for a in own if a.tuned == tuned] for own in (answers, single))
     return {
         "frames": counts(answers),
         "said_when_missed": dict(Counter(a.said for a in answers if a.outcome == "missed")),
         "tracks": counts(by_track(answers)),
-        "by_clip": {clip: counts([a for a in answers if a.clip == clip]) for clip in clips},
-        "tracks_by_clip": {clip: counts(by_track([a for a in answers if a.clip == clip])) for clip in clips},
         **intervals(answers, single),
     }
 
@@ -318,37 +336,52 @@ def intervals(answers: list[Answer], single: list[Answer]) -> dict:
     }
 
 
+WORDS = {"single": "frame alone", "live": "live", "whole": "whole track"}
+HALVES = {
+    "held out": "What nothing was chosen on",
+    "tuned on": "What was tuned on",
+}
+
+
 def page(records: list[Record]) -> list[str]:
     one = records[0].protocol
     protocol = (
         f"{one['tracks']} tracks of {one['clips']} clips labelled by eye (benchmarks/truth/tracks.json), "
         f"{one['moments']} face-frames, one about every quarter of a second. Strangers: everybody without a picture in the gallery, "
-        "and the back of a head (four tracks). One gallery for all clips. Most of the pictures enrolled are stills of the same films, some of "
-        "the very shots that are named here: with portraits from elsewhere the shares would be lower. Settings are as shipped; nothing was tuned on these clips. "
+        "and the back of a head (four tracks). One gallery for all clips. Most of the pictures enrolled are stills of the same films, "
+        "some of the very shots that are named here: with portraits from elsewhere the shares would be lower. Settings are as shipped. "
+        "How tracks go on over a cut and how they vote was chosen on g1, lc1, pc1 and the first 41.4 s of simplefr_Video_2 "
+        "(docs/decisions/084-what-a-track-says.md), how often a frame is searched on frames of simplefr_Video_2 by the faces found "
+        "there, not by names (083); nothing was chosen by the other clips and the other half of simplefr_Video_2. "
         "`frame alone`: `Recognizer.identify` of that frame. `live`: what the follower says at that "
         "moment. `whole track`: what `mien who` says once the clip is over. Missed: unknown, ambiguous, unusable or not found. 95 % "
         f"intervals: {ROUNDS} resamples of the tracks of people in the gallery. Tracks: what was said most often of each. "
         "Script: `benchmarks/tracks.py`."
     )
-    head = ("", "right", "wrong", "missed", "strangers named", "right, 95 %", "lead over frames, 95 %")
-    words = {"single": "frame alone", "live": "live", "whole": "whole track"}
-    parts = ["# Names in videos", protocol]
+    parts = ["# Names in videos", protocol, NOTES]
     for at in range(0, len(records), len(WAYS)):
-        own = records[at : at + len(WAYS)]
-        what = own[0].subject
-        parts += [
-            f"## Gallery {what['gallery']}, identifier {what['identifier']}",
-            (
-                f"{what['people']} people from {what['pictures']} of {one['pictures_given']} pictures, threshold {what['threshold']:.2f}; "
-                f"{what['tracks_of_strangers']} tracks are strangers'. Face-frames:"
-            ),
-            table(head, [(words[r.subject["way"]], *shares(r.figures["frames"]), *bounds(r.figures)) for r in own]),
-            "Tracks:",
-            table(head[:5], [(words[r.subject["way"]], *shares(r.figures["tracks"])) for r in own]),
-            "Face-frames by clip, frame alone → whole track:",
-            table(("clip", *head[1:5]), clip_rows(own[0].figures["by_clip"], own[-1].figures["by_clip"])),
-        ]
-    return [*parts, NOTES, conditions(records[0])]
+        parts += variant_parts(records[at : at + len(WAYS)])
+    return [*parts, conditions(records[0])]
+
+
+def variant_parts(own: list[Record]) -> list[str]:
+    """The tables of one gallery and identifier, a record per way."""
+    head = ("", "right", "wrong", "missed", "strangers named", "right, 95 %", "lead over frames, 95 %")
+    what = own[0].subject
+    parts = [
+        f"## Gallery {what['gallery']}, identifier {what['identifier']}",
+        (
+            f"{what['people']} people from {what['pictures']} of {own[0].protocol['pictures_given']} pictures, threshold "
+            f"{what['threshold']:.2f}; {what['tracks_of_strangers']} tracks are strangers'."
+        ),
+    ]
+    for name, title in HALVES.items():
+        found = [(WORDS[record.subject["way"]], record.figures[name]) for record in own]
+        parts += [f"{title}, face-frames:", table(head, [(way, *shares(f["frames"]), *bounds(f)) for way, f in found])]
+        parts += [f"{title}, tracks:", table(head[:5], [(way, *shares(f["tracks"])) for way, f in found])]
+    alone, whole = own[0].figures, own[-1].figures
+    parts += ["Face-frames by clip, frame alone → whole track:"]
+    return [*parts, table(("clip", *head[1:5]), clip_rows(alone["by_clip"], whole["by_clip"]))]
 
 
 NOTES = ""

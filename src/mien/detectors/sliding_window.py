@@ -26,6 +26,9 @@ SOFTNESS = 4.0
 _PIXELS = 1 << 20
 """Pixels of a level that go through the network at once: 128 MB for the maps of its first layer."""
 
+_CANDIDATES = 2000
+"""So many windows of a picture, the surest, are compared with each other; a threshold near 0 lets tens of thousands by."""
+
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -106,7 +109,7 @@ class SlidingWindowDetector:
         """
         check_image(image)
         levels = [self._search(image, side) for side in self._sides(image)]
-        faces = Faces.concat([Faces.empty(), *levels])
+        faces = Faces.concat([Faces.empty(), *levels]).sorted()[:_CANDIDATES]
         kept = nms(faces.boxes, faces.scores, self.options.overlap)
         return faces[kept[: self.options.most or None]]
 
@@ -140,9 +143,10 @@ class SlidingWindowDetector:
         o = self.options
         above = 1 if first else 0  # a row of windows more on either side, for what the windows see around them
         top, bottom = o.stride * (first - above), o.stride * last + o.window
-        part = image[top:bottom].astype(np.float32)
-        batch = ((part - o.mean) / o.scale).transpose(2, 0, 1)[None]
-        scores = scores_of(self._network.run(batch)[0][0])
+        part = np.ascontiguousarray(image[top:bottom].transpose(2, 0, 1)).astype(np.float32)
+        part -= o.mean
+        part /= o.scale
+        scores = scores_of(self._network.run(part[None])[0][0])
         return scores[above : above + last - first]
 
     def _sides(self, image: Pixels) -> Iterator[float]:

@@ -50,7 +50,7 @@ CHECKED = 64
 CLASSES = ("no face", "face")
 ONE_SCALE = SlidingWindowOptions(min_face=WINDOW, max_face=WINDOW, threshold=0.05, most=5)
 """How cuts are searched: one scale, the five surest windows."""
-PYRAMID = SlidingWindowOptions(min_face=LARGE, threshold=0.25, most=100)
+PYRAMID = SlidingWindowOptions(min_face=LARGE, threshold=0.4, most=100)
 """How whole pictures are searched."""
 LIGHT = AugmentOptions(rotation=8, zoom=0, shift=0, shear=0, invert=0, blurred=0.1)
 """Random versions while training: nothing that moves a face within its window, for the rules say how far that may go."""

@@ -161,7 +161,21 @@ def remove(
     if not yes and not ask(f"Forget {person.name} ({person.templates} photos) for ever?"):
         session.out.note("nothing was removed")
         return Exit.FAILED
-    return _tell_receipt(session, session.house.gallery.remove(person.id), receipt)
+    code = _tell_receipt(session, session.house.gallery.remove(person.id), receipt)
+    _tell_models(session, person)
+    return code
+
+
+def _tell_models(session: Session, person: Person) -> None:
+    """Models that were trained with the person's faces: they are retired, but their files still hold what was learnt."""
+    for record in session.house.catalog.all():
+        if person.id in record.people:
+            session.out.problem(
+                f"{record.name} was trained with faces of {person.name} and names nobody any more; its files still hold what it"
+                f" learnt. Train it anew (mien train identifier EMBEDDINGS --name {record.name} --enrolled --replace) or delete"
+                f" {record.name}.onnx and {record.name}.toml in {shown(session.house.settings.models_folder)} and in its report's"
+                " folder; the embeddings and their pictures are yours to delete too"
+            )
 
 
 def verify_removal(

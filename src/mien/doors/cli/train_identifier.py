@@ -103,7 +103,7 @@ def identifier(
     recipe = Recipe(named, kind, false_accepts, rounds, seed, replace)  # type: ignore[arg-type]  # checked above
     folder = out or Path(f"identifier-{named}")
     reading = Reading(at_least, group_by, _tied(pictures), merge_case, allow_leak)
-    ids = _ids(session)
+    ids = _ids(session, named)
     pack = _said(session, read_embeddings(embeddings), vectors_of)
     samples = read_samples(_known(session, pack, ids) if enrolled else pack, reading)
     if strangers is not None:
@@ -144,12 +144,19 @@ def _tied(pictures: Path | None) -> dict[str, str]:
     )
 
 
-def _ids(session: Session) -> dict[str, str]:
-    """Name -> id of everybody enrolled; nobody where there is no gallery."""
-    place = Path(session.house.settings.database_url.removeprefix("sqlite:///"))
-    if not place.exists() and not session.house.settings.database:
+def _ids(session: Session, name: str) -> dict[str, str]:
+    """Name -> id of everybody enrolled, by the names in the former model of this name too; nobody where there is no gallery.
+
+    So a folder still called Ann is known to be the person who was renamed since.
+    """
+    house = session.house
+    if not Path(house.settings.database_url.removeprefix("sqlite:///")).exists() and not house.settings.database:
         return {}
-    return {person.name: person.id for person in session.house.gallery.people()}
+    ids = {person.name: person.id for person in house.gallery.people()}
+    if name not in house.catalog.names("identifier"):
+        return ids
+    there, record = set(ids.values()), house.catalog.get(name)
+    return {n: i for n, i in zip(record.classes, record.people, strict=True) if i in there} | ids
 
 
 def _said(session: Session, pack: Embeddings, vectors_of: str) -> Embeddings:

@@ -14,9 +14,10 @@ from mien.doors.cli.pictures import drawn_path, find, prepare_folder, readable, 
 from mien.doors.cli.who_video import are_videos, who_in_videos
 
 if TYPE_CHECKING:
-    from mien.core.faces import Faces, Match, Picture
+    from mien.core.answers import Match
+    from mien.core.faces import Faces, Picture
 
-__all__ = ["COLUMNS", "draw_named", "named_rows", "register"]
+__all__ = ["COLUMNS", "draw_named", "named_rows", "register", "tell_unlearnt"]
 
 COLUMNS = ("picture", "face", "decision", "name", "similarity", "margin", "why")
 PLACE = ("x", "y", "width", "height", "confidence", *LANDMARKS)
@@ -49,6 +50,7 @@ def who(
     if srt is not None:
         raise SettingError("--srt writes subtitles: give a video, e.g. mien who clip.mp4 --srt clip.srt")
     recognizer = session.house.recognizer
+    tell_unlearnt(session)
     pictures = find(session, paths)
     if draw is not None:
         prepare_folder(draw, pictures)
@@ -68,6 +70,22 @@ def who(
     title = f"{len(rows)} faces in {len(data)} pictures, {named} named"
     session.out.table(title, rows, columns=columns, data=data + session.unread)
     return None if data else Exit.FAILED
+
+
+def tell_unlearnt(session: Session) -> None:
+    """Say whom a trained identifier can never name, because they were enrolled since."""
+    from mien.recognition.trained import TrainedIdentifier
+
+    house = session.house
+    if not isinstance(house.identifier, TrainedIdentifier):
+        return
+    names = house.identifier.unlearnt(house.gallery, house.embedder.space)
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        session.out.note(
+            f"{house.identifier.trained.name} does not know {', '.join(names[:3])}{more}, enrolled since: train it anew:"
+            f" {house.identifier.trained.refit}"
+        )
 
 
 def named_rows(name: str, faces: Faces) -> list[dict[str, Any]]:
