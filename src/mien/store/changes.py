@@ -14,7 +14,7 @@ from mien.store import identities, records
 from mien.store.attendance_rows import delete_attendance, merge_attendance
 from mien.store.names import clean_name, name_key
 from mien.store.outbox_rows import delete_edits
-from mien.store.schema import calibration_people, calibrations, people, pointers, templates
+from mien.store.schema import calibration_people, calibrations, people, pointers, replies, templates
 
 __all__ = ["delete_person", "delete_template", "enroll", "merge", "rename"]
 
@@ -76,7 +76,11 @@ def delete_template(connection: Connection, template_id: str) -> str:
 
 
 def delete_person(connection: Connection, person_id: str) -> dict[str, int]:
-    """Delete all rows of a person, attendance among them, and the calibrations measured on their faces; how many of each."""
+    """Delete all rows of a person, attendance among them, and the calibrations measured on their faces; how many of each.
+
+    Replies kept for requests that are sent again may tell of them: the contents of all are forgotten.
+    """
+    connection.execute(update(replies).values(content=None))
     measured_on = select(calibration_people.c.space_id).where(calibration_people.c.person_id == person_id)
     gone = {
         "templates": delete(templates).where(templates.c.person_id == person_id),

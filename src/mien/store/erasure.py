@@ -24,6 +24,7 @@ from mien.store.database import Database, sidecars
 from mien.store.evidence_rows import of_person
 from mien.store.outbox_rows import withdrawing
 from mien.store.schema import (
+    access_keys,
     audit,
     corrections,
     deliveries,
@@ -35,6 +36,7 @@ from mien.store.schema import (
     sightings,
     targets,
     templates,
+    users,
 )
 from mien.store.upgrades import copies
 
@@ -55,6 +57,7 @@ _NAMES_KEPT = (
     *(people.c.name, people.c.name_key, templates.c.source, audit.c.actor),
     *(sessions.c.name, sessions.c.name_key, corrections.c.reason, sightings.c.camera),
     *(targets.c.name, targets.c.name_key, edits.c.put, edits.c.found, edits.c.wanted),
+    *(access_keys.c.name, access_keys.c.name_key, users.c.name, users.c.name_key),
 )
 """Where a name may stand that belongs to others: Ada's Algebra, "was ill, says Ada"."""
 

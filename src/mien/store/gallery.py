@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from mien.core.errors import NotFoundError, StoreError, StoreReadOnlyError
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.protocols import Clock
 from mien.store import changes, identities, ledger, records, transfer
+from mien.store.access import SqlAccess
 from mien.store.attendance_log import SqlAttendanceLog
 from mien.store.database import Database, path_of, sidecars
 from mien.store.disclosure import Disclosure, disclose
@@ -126,6 +128,17 @@ class SqlGallery:
     def outbox(self) -> SqlOutbox:
         """Where registers are delivered to and what stands there, in the same file; it closes with the gallery."""
         return SqlOutbox(self._database, actor=self._actor, clock=self._clock)
+
+    @property
+    def access(self) -> SqlAccess:
+        """Who may do what: keys of programs, users with passwords, in the same file."""
+        return SqlAccess(self._database, actor=self._actor, clock=self._clock)
+
+    def acting_as(self, actor: str) -> SqlGallery:
+        """The same gallery, with what ``actor`` does there under their name in the audit; it closes with this one."""
+        other = copy(self)
+        other._actor = actor  # noqa: SLF001 - a copy of our own
+        return other
 
     # What is known
 

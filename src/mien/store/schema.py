@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 __all__ = [
     "UtcDateTime",
+    "access_keys",
     "answers",
     "audit",
     "calibration_people",
@@ -43,6 +44,7 @@ __all__ = [
     "openings",
     "people",
     "pointers",
+    "replies",
     "revision",
     "roster",
     "sessions",
@@ -52,6 +54,7 @@ __all__ = [
     "spaces",
     "targets",
     "templates",
+    "users",
 ]
 
 
@@ -321,4 +324,41 @@ evidence = Table(
     Column("kept", UtcDateTime, nullable=False, index=True),
     Column("size", Integer, nullable=False),  # bytes
     Column("jpeg", LargeBinary, nullable=False),  # last: it may leave the page
+)
+
+# Access: programs by key, people by password; of both only the argon2 hash
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("id", String(12), primary_key=True),  # the part of a key that is no secret
+    Column("name", String(200), nullable=False),
+    Column("name_key", String(800), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),  # of access.SCOPES
+    Column("hash", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime, nullable=True),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("name_key", String(800), nullable=False, unique=True),
+    Column("role", String(10), nullable=False),  # of access.ROLES
+    Column("hash", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("changed", UtcDateTime, nullable=False),  # when the password was last set
+)
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("caller", String(100), primary_key=True),
+    Column("key", String(200), primary_key=True),  # Idempotency-Key
+    Column("request", String(64), nullable=False),  # sha256 of method, path and body
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("status", Integer, nullable=True),  # null: under way
+    Column("content", Text, nullable=True),  # null: under way, or forgotten with somebody who was removed
 )
