@@ -25,6 +25,7 @@ from mien.core.attendance import (
     Sighting,
 )
 from mien.core.faces import Faces, Picture
+from mien.core.library import Claim, Content, FaceQuery, FaceTable, FileState, LibraryFace, Seen, SeenCounts
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.reasons import Trace
 
@@ -39,6 +40,7 @@ __all__ = [
     "Gallery",
     "Identifier",
     "Known",
+    "Library",
     "LivenessCheck",
     "Network",
     "Refiner",
@@ -219,6 +221,62 @@ class Gallery(Protocol):
 
     def calibration(self, space: EmbeddingSpace) -> Calibration | None:
         """The user's own calibration for this space, if they made one."""
+        ...
+
+
+class Library(Protocol):
+    """Files, the faces in them, and who works on which. Every write is one transaction; indexers anywhere may share it."""
+
+    def note(self, seen: Sequence[Seen], *, root: bytes, stamp: str) -> SeenCounts:
+        """Compare files found on the disk with what is known, and have those wait that need work."""
+        ...
+
+    def paths(self) -> Iterator[list[tuple[int, bytes, str]]]:
+        """Every file's row, path and state, page by page."""
+        ...
+
+    def mark_gone(self, seqs: Sequence[int]) -> None:
+        """Note that files are no longer on the disk; what they held is kept for when it turns up elsewhere."""
+        ...
+
+    def claim(self, holder: str, *, root: bytes, limit: int, lease: float) -> list[Claim]:
+        """Take up to ``limit`` files that wait below ``root`` and that nobody holds, for ``lease`` seconds."""
+        ...
+
+    def renew(self, holder: str, *, lease: float) -> None:
+        """Hold what ``holder`` has for another ``lease`` seconds."""
+        ...
+
+    def release(self, holder: str, *, crashed: bool = False) -> int:
+        """Give back what ``holder`` has; how many files. A file that several holders ended over fails."""
+        ...
+
+    def holders(self, root: bytes) -> list[str]:
+        """Who holds files below ``root``, or held them when it ended."""
+        ...
+
+    def waiting(self, root: bytes) -> int:
+        """How many files below ``root`` wait, in whoever's hands."""
+        ...
+
+    def known(self, claim: Claim, sha256: str, stamp: str) -> bool:
+        """Settle a claim without work if these bytes were searched with these settings before."""
+        ...
+
+    def put(self, claim: Claim, content: Content, *, stamp: str, detector: str) -> bool:
+        """Write what a file holds and give it back; False, and nothing written, if somebody else has it by now."""
+        ...
+
+    def fail(self, claim: Claim, reason: str, *, state: FileState = "failed") -> bool:
+        """Note why a file could not be used and give it back; False if somebody else has it by now."""
+        ...
+
+    def faces(self, space: EmbeddingSpace, query: FaceQuery | None = None) -> Iterator[FaceTable]:
+        """Faces of pictures that are there, page by page, all of one picture together."""
+        ...
+
+    def with_paths(self, faces: Sequence[LibraryFace]) -> list[LibraryFace]:
+        """The faces with the files that hold them."""
         ...
 
 

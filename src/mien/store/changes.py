@@ -12,6 +12,7 @@ from mien.core.errors import InputError, NotFoundError
 from mien.core.people import Template
 from mien.store import identities, records
 from mien.store.attendance_rows import delete_attendance, merge_attendance
+from mien.store.library_people import delete_faces, merge_faces
 from mien.store.names import clean_name, name_key
 from mien.store.outbox_rows import delete_edits
 from mien.store.schema import calibration_people, calibrations, people, pointers, replies, templates
@@ -59,6 +60,7 @@ def merge(connection: Connection, keep: str, gone: str) -> int:
         update(calibration_people).where(c.person_id == gone, c.space_id.not_in(shared)).values(person_id=keep)
     )
     merge_attendance(connection, keep, gone)
+    merge_faces(connection, keep, gone)
     delete_edits(connection, gone)  # what they have in places outside is withdrawn there
     connection.execute(delete(people).where(people.c.id == gone))
     connection.execute(insert(pointers).values(former_id=gone, person_id=keep))
@@ -75,9 +77,10 @@ def delete_template(connection: Connection, template_id: str) -> str:
     return str(person_id)
 
 
-def delete_person(connection: Connection, person_id: str) -> dict[str, int]:
-    """Delete all rows of a person, attendance among them, and the calibrations measured on their faces; how many of each.
+def delete_person(connection: Connection, person_id: str, alike: Sequence[str] = ()) -> dict[str, int]:
+    """Delete all rows of a person and the calibrations measured on their faces; how many of each.
 
+    Attendance is among them, and faces of the library: those named so, and those without a name in ``alike``.
     Replies kept for requests that are sent again may tell of them: the contents of all are forgotten.
     """
     connection.execute(update(replies).values(content=None))
@@ -88,5 +91,6 @@ def delete_person(connection: Connection, person_id: str) -> dict[str, int]:
         "calibrations": delete(calibrations).where(calibrations.c.space_id.in_(measured_on)),
         "people": delete(people).where(people.c.id == person_id),
     }
+    seen = delete_faces(connection, person_id, alike)
     attended = delete_attendance(connection, person_id) | {"edits": delete_edits(connection, person_id)}
-    return {**{kind: connection.execute(statement).rowcount for kind, statement in gone.items()}, **attended}
+    return {**{kind: connection.execute(statement).rowcount for kind, statement in gone.items()}, **attended, **seen}

@@ -22,6 +22,8 @@ from mien.store.byte_search import search
 from mien.store.changes import delete_person
 from mien.store.database import Database, sidecars
 from mien.store.evidence_rows import of_person
+from mien.store.library_people import of_person as faces_of_person
+from mien.store.library_schema import library_contents, library_faces, library_files, library_refusals
 from mien.store.outbox_rows import withdrawing
 from mien.store.schema import (
     access_keys,
@@ -58,6 +60,7 @@ _NAMES_KEPT = (
     *(sessions.c.name, sessions.c.name_key, corrections.c.reason, sightings.c.camera),
     *(targets.c.name, targets.c.name_key, edits.c.put, edits.c.found, edits.c.wanted),
     *(access_keys.c.name, access_keys.c.name_key, users.c.name, users.c.name_key),
+    *(library_files.c.path, library_files.c.reason, library_refusals.c.actor),
 )
 """Where a name may stand that belongs to others: Ada's Algebra, "was ill, says Ada"."""
 
@@ -109,8 +112,15 @@ class _Needle:
     content: bytes
 
 
-def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt:
+def erase(database: Database, who: str, *, now: datetime, actor: str, alike: Sequence[str] = ()) -> Receipt:
     """Remove the person, rebuild the file and search it.
+
+    Args:
+        database: where they are.
+        who: a name or an id.
+        now: when.
+        actor: who removes them.
+        alike: ids of faces of the library that have no name and are taken for the person: they go too.
 
     Raises:
         NotFoundError: nobody is called ``who``.
@@ -118,8 +128,8 @@ def erase(database: Database, who: str, *, now: datetime, actor: str) -> Receipt
     """
     with database.writing() as connection:
         person_id = identities.person_id_of(connection, who)
-        needles = _needles(connection, person_id)
-        removed = delete_person(connection, person_id)
+        needles = _needles(connection, person_id, alike)
+        removed = delete_person(connection, person_id, alike)
         awaited = withdrawing(connection, ids=[n.content.decode() for n in needles if n.kind == "id"])
         ledger.note(connection, ledger.Line(now, actor, "remove", person_id, removed))
     receipt = Receipt(
@@ -210,7 +220,7 @@ def compact(database: Database) -> list[str]:
     return ["another program has the gallery open: what was removed stays in the log until that program closes it"]
 
 
-def _needles(connection: Connection, person_id: str) -> list[_Needle]:
+def _needles(connection: Connection, person_id: str, alike: Sequence[str]) -> list[_Needle]:
     def scalars(column: Any, owner: Any) -> ScalarResult[Any]:
         return connection.execute(select(column).where(owner == person_id)).scalars()
 
@@ -221,10 +231,13 @@ def _needles(connection: Connection, person_id: str) -> list[_Needle]:
         *(("photo", digest) for digest in sorted(set(scalars(t.photo_sha256, t.person_id)) - {""})),
         *(("name", name) for name in {*scalars(people.c.name, people.c.id), *scalars(people.c.name_key, people.c.id)}),
     ]
-    vectors = scalars(t.vector, t.person_id)
+    faces = select(library_faces.c.id, library_faces.c.vector).where(faces_of_person(person_id, alike))
+    seen = connection.execute(faces).all()
+    vectors = [*scalars(t.vector, t.person_id), *(row.vector for row in seen)]
     crops = connection.execute(select(evidence.c.jpeg).where(of_person(person_id))).scalars()
     return [
         *(_Needle(kind, text.encode()) for kind, text in texts),
+        *(_Needle("id", row.id.encode()) for row in seen),
         *(_Needle("vector", window) for vector in vectors for window in _windows(vector)),
         *(_Needle("evidence", window) for crop in crops for window in _windows(crop)[1:]),  # JPEGs begin alike
     ]
@@ -278,8 +291,8 @@ def _still_known(database: Database, needle: _Needle) -> bool:
     """Whether the bytes belong to somebody who stays: another Ada's name, the other face of a photograph."""
     columns = {
         "name": (*_NAMES_KEPT, *_AWAITED),
-        "photo": (templates.c.photo_sha256,),
-        "vector": (templates.c.vector,),
+        "photo": (templates.c.photo_sha256, library_contents.c.sha256),
+        "vector": (templates.c.vector, library_faces.c.vector),
         "evidence": (evidence.c.jpeg,),
         "id": _AWAITED,
     }[needle.kind]

@@ -22,6 +22,7 @@ from mien.store.database import Database, path_of, sidecars
 from mien.store.disclosure import Disclosure, disclose
 from mien.store.erasure import Receipt, compact, erase, verify
 from mien.store.evidence import SqlEvidence
+from mien.store.library import SqlLibrary
 from mien.store.outbox import SqlOutbox
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
 from mien.store.schema import audit, people, templates
@@ -123,6 +124,11 @@ class SqlGallery:
     def evidence(self) -> SqlEvidence:
         """Crops kept as evidence of sightings, and who allows it, in the same file."""
         return SqlEvidence(self._database, actor=self._actor, clock=self._clock)
+
+    @property
+    def library(self) -> SqlLibrary:
+        """Photographs and videos that were searched, and the faces in them; it closes with the gallery."""
+        return SqlLibrary(self._database, actor=self._actor, clock=self._clock)
 
     @property
     def outbox(self) -> SqlOutbox:
@@ -293,16 +299,17 @@ class SqlGallery:
             self._note(connection, "remove template", person_id)
             return identities.read_person(connection, person_id)
 
-    def remove(self, who: str) -> Receipt:
+    def remove(self, who: str, *, alike: Sequence[str] = ()) -> Receipt:
         """Forget a person so that nothing is left behind, verified on the raw bytes of the files.
 
-        Rows, the write-ahead log, free pages and the copies of upgrades; only a hashed id stays in the audit.
+        Rows, the write-ahead log, free pages and the copies of upgrades; only a hashed id stays in the audit. Faces of the
+        library go with them: those people named so, and of those without a name the ones in ``alike`` (ids).
 
         Raises:
             NotFoundError: nobody is called ``who``.
         """
         self._cache.clear()
-        return erase(self._database, who, now=self._clock.now(), actor=self._actor)
+        return erase(self._database, who, now=self._clock.now(), actor=self._actor, alike=alike)
 
     def verify_removal(self, ids: Sequence[str]) -> Receipt:
         """Look again for somebody who was removed while another program read; see ``erasure.verify``.

@@ -52,7 +52,8 @@ def test_nothing_is_left(path, gallery):
     content = content_of(path.parent)
     assert not any(secret in content for secret in secrets(templates))
     assert receipt.verified
-    attended = dict.fromkeys(("evidence", "sightings", "candidates", "corrections", "roster", "edits"), 0)
+    kinds = ("evidence", "sightings", "candidates", "corrections", "roster", "edits", "refusals", "faces")
+    attended = dict.fromkeys(kinds, 0)
     assert receipt.removed == {"templates": 29, "pointers": 1, "calibrations": 0, "people": 1, **attended, "copies": 0}
     assert (receipt.traces, receipt.notes) == ((), ())
     assert set(receipt.searched) == {str(f) for f in path.parent.iterdir()}
