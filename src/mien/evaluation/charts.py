@@ -14,8 +14,10 @@ from mien.evaluation.detection import DetectionCurve
 from mien.evaluation.verification import RocCurve
 
 __all__ = [
+    "draw_bars",
     "draw_confusion",
     "draw_curves",
+    "draw_distributions",
     "draw_heat",
     "draw_history",
     "draw_precision_recall",
@@ -200,6 +202,59 @@ def draw_spread(
             axes.plot([place] * len(values), values, ".", color=bars[0].get_color(), alpha=0.4)
     if ticks:
         axes.set_xticks(range(len(ticks)), ticks)
+    _finish(figure, axes, file)
+
+
+def draw_distributions(
+    counts: Mapping[str, Sequence[float]], edges: Sequence[float], file: Path, *, marks: Mapping[str, float] = {}
+) -> None:
+    """Shares of each kind of score, as steps over each other, and upright lines where thresholds are.
+
+    Args:
+        counts: by the name to show, one count per bin.
+        edges: of the bins, one more than counts.
+        file: ``.png`` or ``.svg``.
+        marks: where upright lines stand, by the name to show.
+
+    Raises:
+        MissingExtraError: without matplotlib.
+    """
+    figure, axes = _axes("cosine", "share per bin")
+    seen = [i for i in range(len(edges) - 1) if any(each[i] for each in counts.values())]
+    for name, each in counts.items():
+        axes.stairs([count / max(sum(each), 1) for count in each], edges, fill=True, alpha=0.5, label=name)
+    for line, (name, at) in zip((":", "--", "-.", "-"), marks.items(), strict=False):
+        axes.axvline(at, color="black", linestyle=line, linewidth=1, label=f"{name} ({at:.3f})")
+    if seen:
+        axes.set_xlim(edges[seen[0]], edges[seen[-1] + 1])
+    axes.legend()
+    _finish(figure, axes, file)
+
+
+def draw_bars(groups: Mapping[str, Mapping[str, float]], file: Path, *, y: str, stacked: bool = False) -> None:
+    """Bars side by side, or on each other: for each name on the x axis one bar per kind.
+
+    Args:
+        groups: by the kind that a colour stands for, values by the name on the x axis.
+        file: ``.png`` or ``.svg``.
+        y: what the values are.
+        stacked: on each other.
+
+    Raises:
+        MissingExtraError: without matplotlib.
+    """
+    figure, axes = _axes("", y)
+    names = list(dict.fromkeys(name for values in groups.values() for name in values))
+    places, floor = np.arange(len(names)), np.zeros(len(names))
+    width = 0.8 if stacked else 0.8 / max(len(groups), 1)
+    for i, (kind, values) in enumerate(groups.items()):
+        heights = np.array([values.get(name, 0) for name in names], float)
+        at = places if stacked else places + (i - (len(groups) - 1) / 2) * width
+        axes.bar(at, heights, width, bottom=floor if stacked else None, label=kind)
+        floor += heights if stacked else 0
+    axes.set_xticks(places, names, rotation=30 if sum(map(len, names)) > 50 else 0)
+    if len(groups) > 1:
+        axes.legend()
     _finish(figure, axes, file)
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "best_threshold",
     "fold_accuracy",
     "identity_interval",
+    "impostor_blocks",
     "impostor_tail",
     "pair_similarity",
     "roc_curve",
@@ -142,6 +143,13 @@ class RocCurve:
     thresholds: NDArray[np.float64]
 
     @property
+    def equal_error(self) -> float:
+        """The error at the threshold where false accepts and false rejects are nearest to equal (EER)."""
+        gap = np.abs(self.far - (1 - self.tar))
+        at = int(gap.argmin())
+        return float((self.far[at] + 1 - self.tar[at]) / 2)
+
+    @property
     def auc(self) -> float:
         """Area under the curve: how often a pair of one person is more alike than one of two, ties counting half."""
         return float(np.trapezoid(self.tar, self.far))
@@ -214,7 +222,7 @@ def impostor_tail(embeddings: Vectors, people: Rows, *, share: float = 0.1) -> I
     comparisons = (len(people) ** 2 - int((counts.astype(np.int64) ** 2).sum())) // 2
     keep = min(comparisons, int(share * comparisons) + 1)
     tail = np.empty(0, np.float32)
-    for block in _blocks(vectors, people):
+    for block in impostor_blocks(vectors, people):
         floor = tail.min() if len(tail) == keep and keep else -np.inf
         tail = np.concatenate([tail, block[block > floor]])
         if len(tail) > keep:
@@ -222,8 +230,13 @@ def impostor_tail(embeddings: Vectors, people: Rows, *, share: float = 0.1) -> I
     return ImpostorTail(np.sort(tail)[::-1], comparisons)
 
 
-def _blocks(vectors: Vectors, people: Rows) -> Iterator[NDArray[np.float32]]:
-    """Cosines of all pairs of different people, each pair once, in flat blocks."""
+def impostor_blocks(vectors: Vectors, people: Rows) -> Iterator[NDArray[np.float32]]:
+    """Cosines of all pairs of different people, each pair once, in flat blocks.
+
+    Args:
+        vectors: ``(p, d)`` float32 of unit length; zeros are compared too, leave them out.
+        people: ``(p,)`` who each picture shows.
+    """
     for i in range(0, len(people), _BLOCK):
         for j in range(i, len(people), _BLOCK):
             wanted = people[i : i + _BLOCK, None] != people[None, j : j + _BLOCK]

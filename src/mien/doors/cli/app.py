@@ -13,6 +13,7 @@ from mien.doors.cli import (
     demo,
     detect,
     enroll,
+    eval_group,
     folders,
     frames,
     models,
@@ -64,6 +65,7 @@ for module in (
     classify,
     models,
     train,
+    eval_group,
     predict,
     demo,
 ):

@@ -1,0 +1,82 @@
+"""``mien eval`` as a user has it: a folder in, record and report out."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def faces(photo, home):
+    """Four "people" with three pictures each, all of them the astronaut in another light, turned and mirrored."""
+    for p in range(4):
+        for k in range(3):
+            turn = cv2.getRotationMatrix2D((128, 120), 5 * k - 5, 1)
+
+            def change(a, p=p, turn=turn):
+                part = np.ascontiguousarray(a[:256, 96:352])
+                part = part[:, ::-1] if p % 2 else part
+                lit = np.clip(part * (0.7 + 0.1 * p), 0, 255).astype(np.uint8)
+                return cv2.warpAffine(np.ascontiguousarray(lit), turn, (256, 256))
+
+            photo(f"faces/p{p}/{k}.png", change=change)
+    return home / "faces"
+
+
+def test_verification_leaves_record_report_and_pairs(mien, faces, home):
+    """From a folder per person to figures, with weights, rules and seed in the record; the journal is gone."""
+    result = mien("eval", "verification", faces, "--out", "out", "--per-fold", "6", "--seed", "3", "--json")
+    assert result.code == 0, result.err
+    record = json.loads((home / "out/record.json").read_text(encoding="utf-8"))
+    assert record == result.json()
+    assert record["protocol"]["seed"] == 3
+    assert record["protocol"]["pictures"] == 12
+    assert set(record["subject"]["weights_sha256"]) == {"mtcnn/pnet", "mtcnn/rnet", "mtcnn/onet", "facenet/embedder"}
+    assert record["figures"]["missed_pictures"] == 0
+    assert {f.name for f in (home / "out").iterdir()} == {
+        "record.json",
+        "report.md",
+        "pairs.csv",
+        "roc.png",
+        "scores.png",
+        "worst-pairs.jpg",
+    }
+
+
+def test_a_bad_picture_is_counted_and_the_rest_goes_on(mien, faces, home):
+    """A file that is no picture is told, its pairs are dropped and counted; with --strict that is the end."""
+    (faces / "p0" / "0.png").write_bytes(b"no picture")
+    (home / "out").mkdir()
+    result = mien("eval", "verification", faces, "--out", "out", "--per-fold", "9")
+    assert result.code == 3
+    assert "p0/0.png" in result.err
+    record = json.loads((home / "out/record.json").read_text(encoding="utf-8"))
+    assert record["protocol"]["missing_pictures"] == 1
+    assert record["protocol"]["dropped_pairs"] > 0
+    assert mien("eval", "verification", faces, "--out", "strict", "--strict").code == 1
+
+
+def test_pairs_that_name_absent_pictures_are_counted(mien, faces, home):
+    """LFW's list over a folder that lacks some of its pictures: counted and said; --strict stops with the count."""
+    for p in range(4):
+        for k in range(3):
+            (faces / f"p{p}" / f"{k}.png").rename(faces / f"p{p}" / f"p{p}_{k + 1:04d}.jpg")
+    same = [f"p{p} 1 2" for p in range(4)]
+    other = ["p0 1 p1 1", "p0 2 p1 2", "p2 1 p3 1", "p2 2 p3 9"]
+    lines = [*same[:2], *other[:2], *same[2:], *other[2:]]
+    (home / "pairs.txt").write_text("2 2\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    asked = ("eval", "verification", faces, "--pairs", "pairs.txt", "--out", "out")
+    result = mien(*asked)
+    assert result.code == 0, result.err
+    assert "1 pictures that pairs.txt names are not there, e.g. " in result.err
+    strict = mien(*asked, "--strict")
+    assert strict.code == 1
+    assert "p3_0009.jpg" in strict.err
+
+
+def test_a_rate_asked_for_in_vain_is_refused_before_any_work(mien, faces):
+    """FAR 1e-6 of 54 pairs of strangers is one line, at once."""
+    result = mien("eval", "verification", faces, "--out", "out", "--far", "1e-6")
+    assert result.code == 1
+    assert "FAR 1e-06 cannot be measured: 54 pairs" in result.err
