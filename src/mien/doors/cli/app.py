@@ -21,6 +21,7 @@ from mien.doors.cli import (
     predict,
     train,
     watch,
+    webapp,
     who,
 )
 
@@ -68,5 +69,6 @@ for module in (
     eval_group,
     predict,
     demo,
+    webapp,
 ):
     module.register(app)

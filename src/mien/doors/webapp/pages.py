@@ -1,0 +1,59 @@
+"""The app put together: who is there, which pages they may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from mien.core.errors import MienError
+from mien.doors.webapp import first, login, people, photos, style
+from mien.doors.webapp.words import choose_language, t
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+    from mien.store.access import User
+
+__all__ = ["run"]
+
+
+def run() -> None:
+    """One run of the page that a browser asks for; a known error becomes one line."""
+    st.set_page_config(page_title="mien", page_icon=":material/face:", layout="wide")
+    style.apply()
+    try:
+        _run()
+    except MienError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def _run() -> None:
+    fresh = login.nobody_yet()
+    user = None if fresh else login.who()
+    if user is None:
+        with st.sidebar:
+            choose_language()
+        if fresh:
+            first.password_page()
+        else:
+            login.page()
+        return
+    chosen = st.navigation(_pages(user), position="hidden" if style.is_kiosk() else "sidebar")
+    if not style.is_kiosk():
+        with st.sidebar:
+            login.shown(user)
+            choose_language()
+    chosen.run()
+
+
+def _pages(user: User) -> list[StreamlitPage]:
+    """What somebody may see; the first is where they come in."""
+    shown = [
+        st.Page(photos.page, title=t("photos.title"), icon=":material/photo_library:", url_path="photos"),
+        st.Page(people.page, title=t("people.title"), icon=":material/groups:", url_path="people"),
+    ]
+    if user.may("admin"):
+        start = st.Page(first.page, title=t("first.title"), icon=":material/flag:", url_path="start")
+        shown.insert(0 if st.session_state.get("fresh") else len(shown), start)
+    return shown
