@@ -10,7 +10,7 @@ from mien.core.errors import InputError
 from mien.datasets.demo_pictures import demo_pictures
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "docs" / "notebooks").glob("*.ipynb"))
-PATIENCE = 300  # seconds for one cell, on a machine that is busy
+PATIENCE = 1200  # seconds for one cell, on a machine that is busy
 
 
 @pytest.fixture
