@@ -10,14 +10,23 @@ from mien.core.errors import ImageError
 from mien.core.faces import Faces
 from mien.detectors.haar import HaarDetector
 from mien.detectors.mtcnn import MtcnnOptions, open_mtcnn
+from mien.detectors.scrfd import SCRFD
+from mien.detectors.single_shot import SingleShotDetector
 from mien.detectors.sliding_window import SlidingWindowDetector, SlidingWindowOptions
 from mien.detectors.tiled import TiledDetector
+from mien.detectors.yunet import YUNET
 from mien.zoo.catalog import Catalog
+from mien.zoo.convert.single_shot import free_size
 from mien.zoo.runtime import OnnxNetwork
 from mien.zoo.weights import ensure
 from tests.fakes.region import astronaut_network
 
-DETECTORS = ("mtcnn-fast", "mtcnn-parity", "haar", "tiled", "sliding-window")
+DETECTORS = ("mtcnn-fast", "mtcnn-parity", "haar", "tiled", "sliding-window", "yunet", "yunet-640", "scrfd")
+SINGLE_SHOT = {
+    "yunet": ("yunet/yunet_n_dynamic.onnx", YUNET),
+    "yunet-640": ("yunet/yunet_n_640_640.onnx", YUNET),
+    "scrfd": ("scrfd/scrfd_500m_kps.onnx", SCRFD),
+}
 
 
 @pytest.fixture(scope="module", params=DETECTORS)
@@ -31,6 +40,12 @@ def detector(request, cache_dir, tmp_path_factory):
         file = tmp_path_factory.mktemp("region") / "region.onnx"
         file.write_bytes(astronaut_network())
         return SlidingWindowDetector("astronauts", OnnxNetwork(file), SlidingWindowOptions(min_face=60, threshold=0.6))
+    if request.param in SINGLE_SHOT:
+        where, head = SINGLE_SHOT[request.param]
+        brought = request.getfixturevalue("shared_data") / "models" / where
+        file = tmp_path_factory.mktemp("brought") / "detector.onnx"
+        file.write_bytes(free_size(brought.read_bytes(), head.name, brought.name))
+        return SingleShotDetector(request.param, OnnxNetwork(file), head)
     files = ensure(Catalog().get("mtcnn"), cache=cache_dir, models=cache_dir / "models")
     if request.param == "tiled":
         return TiledDetector(open_mtcnn(files), side=300, above=0.1, overlap=160)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mien.core.errors import SettingError
@@ -28,7 +29,7 @@ def open_detector(house: House) -> Detector:
     from mien.detectors.tiled import TiledDetector
 
     makers: dict[str, Callable[[House], Detector]] = {"mtcnn": open_mtcnn_detector, "haar": _haar}
-    makers |= dict.fromkeys(_trained(house), _sliding_window)
+    makers |= {name: _of_format(house, name) for name in house.catalog.names("detector") if name not in makers}
     name = house.settings.detector
     if name not in makers:
         raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}")
@@ -60,9 +61,26 @@ def _haar(house: House) -> Detector:
     return RefinedDetector(HaarDetector(haar_options(house.settings)), open_mtcnn_detector(house))
 
 
-def _trained(house: House) -> tuple[str, ...]:
-    """Detectors of the models folder: sliding windows, see ``mien train region``."""
-    return tuple(name for name in house.catalog.names("detector") if house.catalog.get(name).format == "onnx")
+def _of_format(house: House, name: str) -> Callable[[House], Detector]:
+    """What opens a detector of the catalog that is neither MTCNN nor Haar: one network, or a sliding window."""
+    from mien.zoo.catalog import SINGLE_SHOT
+
+    return _single_shot if house.catalog.get(name).format in SINGLE_SHOT else _sliding_window
+
+
+def _single_shot(house: House) -> Detector:
+    """YuNet or SCRFD; their boxes have landmarks, nothing refines them."""
+    from mien.detectors.scrfd import SCRFD
+    from mien.detectors.single_shot import SingleShotDetector, SingleShotOptions
+    from mien.detectors.yunet import YUNET
+
+    s = house.settings
+    record = house.catalog.get(s.detector)
+    (file,) = house.weights(record.name).values()
+    head = {"yunet": YUNET, "scrfd": SCRFD}[record.format]
+    threshold = record.tuning.get("threshold", head.threshold) if s.score_threshold is None else s.score_threshold
+    options = SingleShotOptions(min_face=s.min_face, max_face=s.max_face, threshold=threshold)
+    return SingleShotDetector(record.name, house.network(file), head, options)
 
 
 def _sliding_window(house: House) -> Detector:
@@ -74,5 +92,8 @@ def _sliding_window(house: House) -> Detector:
     record = house.catalog.get(s.detector)
     (file,) = house.weights(record.name).values()
     options = SlidingWindowOptions(min_face=s.min_face, max_face=s.max_face, factor=s.pyramid_factor)
-    found = SlidingWindowDetector(record.name, house.network(file), options.tuned(record.tuning))
+    options = options.tuned(record.tuning)
+    if s.score_threshold is not None:
+        options = replace(options, threshold=s.score_threshold)
+    found = SlidingWindowDetector(record.name, house.network(file), options)
     return RefinedDetector(found, open_mtcnn_detector(house))

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     pnet_threshold: Share = 0.6
     rnet_threshold: Share = 0.7
     onet_threshold: Share = 0.7
+    score_threshold: Share | None = None
     pyramid_factor: Annotated[float, Field(gt=0.1, lt=1)] = 0.709
     haar_factor: Annotated[float, Field(ge=1.01, le=2)] | None = None
     haar_neighbours: Annotated[int, Field(ge=0)] = 5

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import onnx
 
 from mien.core.errors import DuplicateError, InputError, WeightsError
-from mien.zoo.catalog import Activation, Alignment, Catalog, Kind, Preprocessing, Source, WeightRecord, record_to_toml
+from mien.zoo.catalog import (
+    SINGLE_SHOT,
+    Activation,
+    Alignment,
+    Catalog,
+    Format,
+    Kind,
+    Preprocessing,
+    Source,
+    WeightRecord,
+    record_to_toml,
+)
 from mien.zoo.convert.facenet import convert_facenet
+from mien.zoo.convert.single_shot import free_size
 from mien.zoo.files import write_atomically
 
 __all__ = ["AddOptions", "add"]
@@ -24,6 +36,7 @@ class AddOptions:
     Args:
         name: what the weights shall be called; the file's name without suffix if empty.
         kind: ``"detector"``, ``"embedder"`` or ``"classifier"``.
+        format: of a detector: ``"yunet"`` or ``"scrfd"``; of anything else ``"onnx"``.
         size: side of the chips where the file leaves it open, pixels.
         mean: subtracted from each pixel, per channel.
         scale: what the difference is divided by.
@@ -38,6 +51,7 @@ class AddOptions:
 
     name: str = ""
     kind: Kind = "embedder"
+    format: Format = "onnx"
     size: int = 160
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     scale: float = 128.0
@@ -70,26 +84,39 @@ def add(path: Path, models: Path, options: AddOptions | None = None) -> WeightRe
     name = options.name or path.stem
     _check_name(name, models, replace=options.replace)
     data = _read(path, options.size)
-    size, layout, dimensions = _inspect(data, path, options)
+    if options.kind == "detector":
+        if options.format not in SINGLE_SHOT:
+            raise InputError(f"a detector is brought as {' or '.join(SINGLE_SHOT)}, got the format {options.format!r}")
+        data = free_size(data, options.format, path.name)
     record = WeightRecord(
         name=name,
         kind=options.kind,
-        format="onnx",
+        format=options.format,
         title=f"{path.name}, brought by the user",
         licence=options.licence,
         roles=(options.kind,),
         sources=(Source(options.kind, f"{name}.onnx", hashlib.sha256(data).hexdigest(), len(data)),),
+        folder=models,
+    )
+    if options.kind != "detector":
+        record = _fed(record, data, path, options)
+    write_atomically(models / f"{name}.onnx", data)
+    write_atomically(models / f"{name}.toml", record_to_toml(record).encode())
+    return record
+
+
+def _fed(record: WeightRecord, data: bytes, path: Path, options: AddOptions) -> WeightRecord:
+    """The record with how chips are cut and fed."""
+    size, layout, dimensions = _inspect(data, path, options)
+    return replace(
+        record,
         dimensions=dimensions if options.kind == "embedder" else 0,
         flip=options.flip,
         preprocessing=Preprocessing(size, options.mean, options.scale, options.channels, layout),
         alignment=options.alignment,
         classes=options.classes,
         activation=options.activation if options.kind == "classifier" else "",
-        folder=models,
     )
-    write_atomically(models / f"{name}.onnx", data)
-    write_atomically(models / f"{name}.toml", record_to_toml(record).encode())
-    return record
 
 
 def _check_name(name: str, models: Path, *, replace: bool) -> None:

@@ -15,11 +15,24 @@ from typing import Any, Literal
 from mien.core.errors import NotFoundError, WeightsError
 from mien.core.people import Calibration
 
-__all__ = ["Activation", "Alignment", "Catalog", "Format", "Preprocessing", "Source", "WeightRecord", "record_to_toml"]
+__all__ = [
+    "SINGLE_SHOT",
+    "Activation",
+    "Alignment",
+    "Catalog",
+    "Format",
+    "Preprocessing",
+    "Source",
+    "WeightRecord",
+    "record_to_toml",
+]
 
 Kind = Literal["detector", "embedder", "classifier", "backbone", "identifier"]
 Activation = Literal["softmax", "sigmoid", "none"]
-Format = Literal["mtcnn", "facenet", "dlib", "onnx", "file", "int8", "ensemble"]
+Format = Literal["mtcnn", "facenet", "dlib", "onnx", "file", "int8", "ensemble", "yunet", "scrfd"]
+
+SINGLE_SHOT: tuple[Format, ...] = ("yunet", "scrfd")
+"""Formats of detectors of one network; what is brought of them is made fit for any size of picture first."""
 
 SUFFIX = ".toml"
 
@@ -115,7 +128,8 @@ class WeightRecord:
         name: what a user calls it.
         kind: ``"detector"``, ``"embedder"``, ``"classifier"`` or ``"backbone"``: what classifiers are trained on.
         format: how the foreign files become ours: the converter's name; ``"onnx"`` and ``"file"`` are used as they are;
-            ``"int8"`` is made from the member and stored ranges; ``"ensemble"`` has members only.
+            ``"int8"`` is made from the member and stored ranges; ``"ensemble"`` has members only; a detector is ``"mtcnn"``,
+            ``"yunet"``, ``"scrfd"``, or ``"onnx"``: a sliding window.
         title: one line for lists.
         licence: of code and weights.
         trained_on: the training data, and its terms where they are stricter.
@@ -134,7 +148,7 @@ class WeightRecord:
         people: ids of the people an identifier names, in the order of ``classes``, their names; empty for who is not enrolled.
         space: id of the embedding space whose vectors an identifier takes.
         threshold: the least probability with which an identifier names somebody.
-        tuning: numbers a detector was tuned to while it was trained: ``threshold`` and ``aspect`` of a sliding window's.
+        tuning: numbers a detector was tuned to: ``threshold``, and ``aspect`` of a sliding window's.
         statistics: file with stored measurements that are part of the weight: activation ranges, centres.
         figures: measured or published, by protocol.
         folder: where a user's own files lie; None for ours.

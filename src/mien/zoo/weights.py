@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.core.errors import InputError, WeightsError
-from mien.zoo.catalog import Catalog, Format, Source, WeightRecord, record_to_toml
+from mien.zoo.catalog import SINGLE_SHOT, Catalog, Format, Source, WeightRecord, record_to_toml
 from mien.zoo.files import download, locked, sha256_of, write_atomically
 
 __all__ = ["Status", "check", "ensure", "export"]
@@ -93,7 +93,7 @@ def export(record: WeightRecord, to: Path, *, cache: Path, models: Path) -> list
         data = path.read_bytes()
         write_atomically(to / name, data)
         sources.append(Source(part=role, file=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)))
-    kept: Format = "file" if record.format == "file" else "onnx"
+    kept: Format = record.format if record.format in {"file", *SINGLE_SHOT} else "onnx"
     mine = replace(record, format=kept, sources=tuple(sources), members=(), statistics="")
     write_atomically(to / f"{record.name}.toml", record_to_toml(mine).encode())
     return [*(to / source.file for source in sources), to / f"{record.name}.toml"]
@@ -106,7 +106,7 @@ def _ensure(record: WeightRecord, search: _Search) -> dict[str, Path]:
             for member in _members(record, search)
             for role, path in _ensure(member, search).items()
         }
-    if record.format in {"file", "onnx"}:
+    if _as_it_is(record):
         return {source.part: _source_file(record, source, search) for source in record.sources}
     folder = _folder(record, search)
     if not (folder / _LIST).is_file():
@@ -130,8 +130,13 @@ def _check(record: WeightRecord, search: _Search) -> Status:
         worst = next((part for part in parts if part.state == state), None)
         if worst is not None:
             return replace(worst, name=record.name)
-    ready = record.format in {"onnx", "file", "ensemble"}
+    ready = record.format == "ensemble" or _as_it_is(record)
     return Status(record.name, "ready" if ready else "available", found[0] if found else "")
+
+
+def _as_it_is(record: WeightRecord) -> bool:
+    """Whether its files need no conversion: they are ONNX, or what ``adding`` has made of what a user brought."""
+    return record.format in {"file", "onnx"} or (record.folder is not None and record.format in SINGLE_SHOT)
 
 
 def _members(record: WeightRecord, search: _Search) -> list[WeightRecord]:
@@ -216,11 +221,19 @@ def _int8(record: WeightRecord, parts: Mapping[str, bytes]) -> dict[str, bytes]:
     return {"embedder": quantize(parts["embedder"], record.load_statistics()["ranges"])}
 
 
+def _single_shot(record: WeightRecord, parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    from mien.zoo.convert.single_shot import free_size
+
+    return {"detector": free_size(parts["detector"], record.format, record.name)}
+
+
 _CONVERTERS: dict[str, Callable[[WeightRecord, Mapping[str, bytes]], dict[str, bytes]]] = {
     "facenet": _facenet,
     "dlib": _dlib,
     "mtcnn": _mtcnn,
     "int8": _int8,
+    "yunet": _single_shot,
+    "scrfd": _single_shot,
 }
 
 

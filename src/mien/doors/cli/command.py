@@ -119,12 +119,13 @@ EVERYWHERE = (
     Setting("threads", int, "Computing threads; 0 takes all cores.", "Everywhere"),
 )
 DETECTING = (
-    Setting("detector", str, "mtcnn, haar, or one you added.", "Finding faces"),
+    Setting("detector", str, "mtcnn, haar, yunet, scrfd, or one you added.", "Finding faces"),
     Setting("min_face", float, "Side of the smallest face to find, pixels of the original.", "Finding faces"),
     Setting("max_face", float, "Side of the largest face to find; leave out for any.", "Finding faces"),
     Setting("pnet_threshold", float, "Score a window needs at MTCNN's first stage.", "Finding faces"),
     Setting("rnet_threshold", float, "Score a window needs at MTCNN's second stage.", "Finding faces"),
     Setting("onet_threshold", float, "Score a window needs at MTCNN's third stage.", "Finding faces"),
+    Setting("score_threshold", float, "Score a face of yunet, scrfd or a sliding window needs.", "Finding faces"),
     Setting("pyramid_factor", float, "How much smaller each level of the image pyramid is.", "Finding faces"),
     Setting("haar_factor", float, "How much the Haar cascade's window grows from scale to scale.", "Finding faces"),
     Setting("haar_neighbours", int, "How many windows must agree on a face, for the Haar cascade.", "Finding faces"),

@@ -126,7 +126,10 @@ def add(
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="FILE.onnx, or a FaceNet frozen graph FILE.pb.")],
     name: Annotated[str, typer.Option(help="What to call it; the file's name if left out.")] = "",
-    kind: Annotated[str, typer.Option(help="embedder, or classifier (with --classes).")] = "embedder",
+    kind: Annotated[
+        str, typer.Option(help="embedder, detector (with --format), or classifier (with --classes).")
+    ] = "embedder",
+    format_: Annotated[str, typer.Option("--format", help="What kind of detector: yunet or scrfd.")] = "",
     classes: Annotated[
         str, typer.Option(help="What a classifier tells apart, in the order of its outputs, e.g. live,spoof.")
     ] = "",
@@ -148,8 +151,8 @@ def add(
     licence: Annotated[str, typer.Option(help="Its licence, for the record.")] = "unknown: brought by the user",
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite weights of the same name.")] = False,
 ) -> None:
-    """Bring your own embedder or classifier: it becomes an ONNX file and a record in the models folder, used by its name:
-    --embedder NAME, --liveness-model NAME.
+    """Bring your own embedder, detector or classifier: it becomes an ONNX file and a record in the models folder, used by its
+    name: --embedder NAME, --detector NAME, --classifier NAME.
     """
     from mien.zoo.adding import AddOptions
     from mien.zoo.adding import add as bring
@@ -164,7 +167,7 @@ def add(
         flip=flip,
         licence=licence,
         replace=replace,
-        **_kind(kind, classes, activation),
+        **_kind(kind, format_, classes, activation),
     )
     models = session.house.places["models"]
     record = bring(file, models, options)
@@ -173,23 +176,28 @@ def add(
         "kind": record.kind,
         "dimensions": record.dimensions or None,
         "classes": ", ".join(record.classes),
-        "faces": align,
-        "input": str(record.preprocessing),
+        "faces": align if record.alignment else "",
+        "input": str(record.preprocessing or record.format),
+        "licence": record.licence,
         "record": shown(models / f"{record.name}.toml"),
     }
     session.out.table("added; its record is a text file to be edited", [row], columns=tuple(row))
 
 
-def _kind(kind: str, classes: str, activation: str) -> dict[str, Any]:
-    """What ``AddOptions`` takes of --kind, --classes and --activation."""
-    if kind not in {"embedder", "classifier"}:
-        raise SettingError(f"--kind is {kind!r}: expected embedder or classifier")
+def _kind(kind: str, format_: str, classes: str, activation: str) -> dict[str, Any]:
+    """What ``AddOptions`` takes of --kind, --format, --classes and --activation."""
+    from mien.zoo.catalog import SINGLE_SHOT
+
+    if kind not in {"embedder", "detector", "classifier"}:
+        raise SettingError(f"--kind is {kind!r}: expected embedder, detector or classifier")
+    if (kind == "detector") != bool(format_) or format_ not in {"", *SINGLE_SHOT}:
+        raise SettingError(f"--kind detector and --format come together: give --format {' or '.join(SINGLE_SHOT)}")
     if activation not in {"softmax", "sigmoid", "none"}:
         raise SettingError(f"--activation is {activation!r}: expected softmax, sigmoid or none")
     names = tuple(name.strip() for name in classes.split(",") if name.strip())
     if (kind == "classifier") != bool(names):
         raise SettingError("--kind classifier and --classes come together: give the classes, e.g. --classes live,spoof")
-    return {"kind": kind, "classes": names, "activation": activation}
+    return {"kind": kind, "format": format_ or "onnx", "classes": names, "activation": activation}
 
 
 def _alignment(text: str) -> Alignment:
