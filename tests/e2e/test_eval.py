@@ -80,3 +80,63 @@ def test_a_rate_asked_for_in_vain_is_refused_before_any_work(mien, faces):
     result = mien("eval", "verification", faces, "--out", "out", "--far", "1e-6")
     assert result.code == 1
     assert "FAR 1e-06 cannot be measured: 54 pairs" in result.err
+
+
+@pytest.fixture
+def boxes(photo, home):
+    """The astronaut twice with her face marked, once with a face that is none, and a picture that is not there."""
+    photo("pictures/a.png")
+    photo("pictures/b.png", change=lambda a: a[:, ::-1])
+    rows = ["a.png,170,60,280,200,bright", "b.png,232,60,342,200,bright", "a.png,10,400,40,440,dark"]
+    (home / "boxes.csv").write_text(
+        "file,x1,y1,x2,y2,light\n" + "\n".join([*rows, "c.png,1,1,9,9,dark"]), encoding="utf-8"
+    )
+    return home / "boxes.csv"
+
+
+def test_detection_says_what_is_found_and_what_lost_the_rest(mien, boxes, home):
+    """From a CSV of boxes to AP, recall by column, and the stage that lost the face that is none."""
+    result = mien("eval", "detection", boxes, "pictures", "--out", "out", "--json")
+    assert result.code == 0, result.err
+    assert "1 pictures that boxes.csv names are not there, e.g. c.png" in result.err
+    record = result.json()
+    assert record["figures"]["by"]["light"]["bright"]["found"] == 2
+    assert sum(record["figures"]["lost_at"]["all"].values()) == 1
+    assert record["protocol"]["absent_pictures"] == 1
+    assert record["subject"]["detector_options"]["min_face"] == 20
+    assert (home / "out/report.md").is_file()
+    assert not (home / "out/work.jsonl").exists()
+
+
+def test_strict_stops_at_what_is_not_there(mien, boxes):
+    """With --strict an absent picture ends it, in one line."""
+    result = mien("eval", "detection", boxes, "pictures", "--out", "out", "--strict")
+    assert result.code == 1
+    assert "leave out --strict" in result.err
+
+
+def test_a_detector_that_cannot_explain_itself_is_judged_all_the_same(mien, boxes):
+    """Haar has no trace: its misses are counted, and the report says why there is no more."""
+    result = mien("eval", "detection", boxes, "pictures", "--out", "out", "--detector", "haar", "--json")
+    assert result.code == 0, result.err
+    assert "cannot say why" in result.err
+    assert result.json()["figures"]["lost_at"] is None
+
+
+def test_records_of_one_protocol_are_compared_and_others_refused(mien, faces, home):
+    """Two runs over the same pairs stand side by side; other pairs, and other weights of the same name, are refused."""
+    for out, seed in (("one", 0), ("same", 0), ("other", 1)):
+        assert mien("eval", "verification", faces, "--out", out, "--per-fold", "5", "--seed", seed).code == 0
+    result = mien("eval", "compare", "one", "same/record.json", "--json")
+    assert result.code == 0, result.err
+    assert result.json()["figures"][0]["accuracy"][2] == 0
+    unlike = mien("eval", "compare", "one", "other")
+    assert unlike.code == 1
+    assert "seed: 0 against 1; pairs_digest:" in unlike.err
+    record = json.loads((home / "same/record.json").read_text(encoding="utf-8"))
+    record["subject"]["weights_sha256"]["facenet/embedder"] = "0" * 64
+    (home / "same/record.json").write_text(json.dumps(record), encoding="utf-8")
+    altered = mien("eval", "compare", "one", "same")
+    assert altered.code == 1
+    assert "different versions of them (facenet/embedder:" in altered.err
+    assert mien("eval", "compare", "one").code == 2

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from mien.core.errors import InputError, MissingExtraError
 
-__all__ = ["WIDER_LEVELS", "MarkedPicture", "read_wider"]
+__all__ = ["WIDER_ATTRIBUTES", "WIDER_LEVELS", "MarkedPicture", "read_wider", "read_wider_lists"]
 
 WIDER_LEVELS = ("easy", "medium", "hard")
 """WIDER FACE's sets of faces; each of them holds the ones before it."""
 
-_ATTRIBUTES = ("blur", "expression", "illumination", "invalid", "occlusion", "pose")
+WIDER_ATTRIBUTES = ("blur", "expression", "illumination", "invalid", "occlusion", "pose")
+"""What WIDER FACE says of each face, in the order of its text files."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,9 @@ class MarkedPicture:
             Empty where the lists are not there (the training pictures).
         attributes: ``(m,)`` uint8 by name: blur 0–2, expression 0–1, illumination 0–1, invalid 0–1, occlusion 0–2,
             pose 0–1 (WIDER's readme).
+        ellipses: ``(m, 5)`` float64 half the major axis, half the minor, angle in radians, centre x, y; where the faces are
+            marked so (FDDB).
+        labels: for each other column that the file has, what it says of every face.
     """
 
     path: Path
@@ -41,6 +45,8 @@ class MarkedPicture:
     boxes: NDArray[np.float32]
     counted: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     attributes: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    ellipses: NDArray[np.float64] | None = None
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -75,10 +81,27 @@ def read_wider(annotations: Path, *, pictures: Path, lists: Path | None = None) 
             absent += 1
             continue
         boxes = _boxes(_cell(mat["face_bbx_list"], at))
-        attributes = {a: _flags(mat[f"{a}_label_list"], at) for a in _ATTRIBUTES if f"{a}_label_list" in mat}
+        attributes = {a: _flags(mat[f"{a}_label_list"], at) for a in WIDER_ATTRIBUTES if f"{a}_label_list" in mat}
         counted = {level: _mask(levels[level], at, len(boxes), annotations) for level in levels}
         marked.append(MarkedPicture(path, event, boxes, counted, attributes))
     return marked, absent
+
+
+def read_wider_lists(lists: Path) -> dict[str, dict[str, NDArray[np.intp]]]:
+    """Rows of the faces that each official list counts, by level and by ``event/name.jpg``, for boxes read from text.
+
+    Raises:
+        InputError: a list that is absent or no such file.
+        MissingExtraError: without SciPy.
+    """
+    found: dict[str, dict[str, NDArray[np.intp]]] = {}
+    for level in WIDER_LEVELS:
+        mat = _load(lists / f"wider_{level}_val.mat", ["gt_list", "event_list", "file_list"])
+        found[level] = {
+            f"{event}/{name}.jpg": _cell(mat["gt_list"], at).ravel().astype(np.intp) - 1
+            for at, event, name in _files(mat)
+        }
+    return found
 
 
 def _load(file: Path, keys: list[str]) -> dict[str, Any]:
@@ -91,6 +114,11 @@ def _load(file: Path, keys: list[str]) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             mat: dict[str, Any] = loadmat(stream)
+    except NotImplementedError as error:
+        raise InputError(
+            f"{file} is a MATLAB file of version 7.3, which is not read; expected one of wider_face_split (version 5), or "
+            "save it again with -v7"
+        ) from error
     except (OSError, MatReadError, ValueError, TypeError, zlib.error) as error:
         raise InputError(f"{file} cannot be read as MATLAB file ({error}); expected one of wider_face_split") from error
     if lacking := [key for key in keys if key not in mat]:

@@ -41,7 +41,7 @@ class BoxLine:
         picture: as the file names it.
         box: x1, y1, x2, y2 in pixels, x2 and y2 exclusive; NaN where no number stands.
         where: file and line, or file and number in a file without lines.
-        tail: what else the line says, for writing it again.
+        tail: what else the line says: WIDER's attributes, FDDB's five numbers, all cells of a CSV row, COCO's crowd.
     """
 
     picture: str
@@ -244,7 +244,7 @@ def _listed(path: Path, number: int, name: str, parts: Sequence[str], form: Form
     where = f"{path.name}:{number}"
     values = [_number(part) for part in parts]
     if form == "fddb" and len(values) == 6:
-        return BoxLine(name, _around(*values[:5]), where)
+        return BoxLine(name, _around(*values[:5]), where, tuple(parts[:5]))
     if form == "wider" and len(values) >= 4:
         x, y, w, h = values[:4]
         return BoxLine(name, (x, y, x + w, y + h), where, tuple(parts[4:]))
@@ -283,7 +283,8 @@ def _coco_box(path: Path, images: Mapping[Any, Mapping[str, Any]], number: int, 
     if len(mark["bbox"]) != 4:
         raise InputError(f"{where}: expected bbox x, y, width, height, got {mark['bbox']}")
     x, y, w, h = (_number(value) for value in mark["bbox"])
-    return BoxLine(str(images[mark["image_id"]]["file_name"]), (x, y, x + w, y + h), where)
+    crowd = ("crowd",) if mark.get("iscrowd") else ()
+    return BoxLine(str(images[mark["image_id"]]["file_name"]), (x, y, x + w, y + h), where, crowd)
 
 
 def _read_csv(path: Path, text: str) -> BoxFile:

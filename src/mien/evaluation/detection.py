@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mien.core.errors import InputError
 from mien.core.faces import Faces
 
-__all__ = ["DetectionCurve", "Truth", "detection_curve"]
+__all__ = ["DetectionCurve", "Truth", "detection_curve", "face_scores", "recall_at_false_positives"]
 
 _LEVELS = 1000
 
@@ -83,13 +83,16 @@ class DetectionCurve:
         return float(self.levels[reached[0]]) if len(reached) else None
 
 
-def detection_curve(found: Sequence[Faces], truth: Sequence[Truth], *, iou: float = 0.5) -> DetectionCurve:
+def detection_curve(
+    found: Sequence[Faces], truth: Sequence[Truth], *, iou: float = 0.5, empty_count: bool = False
+) -> DetectionCurve:
     """Compare what was found in each picture with what is there.
 
     Args:
         found: one table per picture, in any order of scores.
         truth: the marked faces of the same pictures.
         iou: the least overlap of a detection with its face, above 0 and up to 1.
+        empty_count: what is found in a picture without any marked face is wrong, against WIDER FACE's rule.
 
     Raises:
         InputError: of different lengths, or an ``iou`` out of range.
@@ -98,17 +101,69 @@ def detection_curve(found: Sequence[Faces], truth: Sequence[Truth], *, iou: floa
         raise InputError(f"expected one table of faces per picture, got {len(found)} tables for {len(truth)} pictures")
     if not 0 < iou <= 1:
         raise InputError(f"expected an iou above 0 and up to 1, got {iou}")
-    judged = [_judge(f, t, iou) for f, t in zip(found, truth, strict=True)]
+    judged = [_judge(f, t, iou, empty_count=empty_count) for f, t in zip(found, truth, strict=True)]
     scores = np.concatenate([np.zeros(0), *(j[0] for j in judged)])
     right = np.concatenate([np.zeros(0, bool), *(j[1] for j in judged)])
     wrong = np.concatenate([np.zeros(0, bool), *(j[2] for j in judged)])
     return _curve(scores, right, wrong, faces=sum(int(t.counted.sum()) for t in truth))
 
 
-def _judge(found: Faces, truth: Truth, iou: float) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+def recall_at_false_positives(
+    found: Sequence[Faces],
+    truth: Sequence[Truth],
+    counts: Sequence[int],
+    *,
+    iou: float = 0.5,
+    empty_count: bool = False,
+) -> dict[int, tuple[float, float]]:
+    """Recall, and the score it is reached at, where a set has at most so many wrong detections.
+
+    Args:
+        found: one table per picture.
+        truth: the marked faces of the same pictures.
+        counts: of wrong detections, over all pictures.
+        iou: the least overlap of a detection with its face.
+        empty_count: as for ``detection_curve``.
+
+    Returns:
+        By count; detections of equal score are taken together or not at all. The score is infinite where none may be taken.
+    """
+    judged = [_judge(f, t, iou, empty_count=empty_count) for f, t in zip(found, truth, strict=True)]
+    scores, right, wrong = (np.concatenate([np.zeros(0), *(j[k] for j in judged)]) for k in range(3))
+    order = np.argsort(-scores, kind="stable")
+    scores, rights, wrongs = scores[order], np.cumsum(right[order]), np.cumsum(wrong[order])
+    last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)) if len(scores) else np.zeros(0, np.intp)
+    faces = max(sum(int(t.counted.sum()) for t in truth), 1)
+    result = {}
+    for count in counts:
+        taken = last[wrongs[last] <= count]
+        at = int(taken[-1]) if len(taken) else -1
+        result[count] = (float(rights[at] / faces), float(scores[at])) if at >= 0 else (0.0, float("inf"))
+    return result
+
+
+def face_scores(found: Faces, boxes: NDArray[np.float32], *, iou: float = 0.5) -> NDArray[np.float64]:
+    """Score ``(m,)`` of the surest detection that belongs to each marked face; -inf where none does.
+
+    Args:
+        found: the detections of one picture.
+        boxes: ``(m, 4)`` float32 x1, y1, x2, y2 pixels.
+        iou: the least overlap.
+    """
+    best = np.full(len(boxes), -np.inf)
+    if len(boxes) and len(found):
+        overlap = _overlap_whole_pixels(found.boxes.astype(np.float64), boxes.astype(np.float64))
+        hit = overlap.max(axis=1) >= iou
+        np.maximum.at(best, overlap.argmax(axis=1)[hit], found.scores[hit].astype(np.float64))
+    return best
+
+
+def _judge(
+    found: Faces, truth: Truth, iou: float, *, empty_count: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Score ``(n,)``, right ``(n,)`` and wrong ``(n,)`` of each detection of a picture; both false = ignored."""
     if not len(truth.boxes):  # takes no part, but its scores belong to those of the set
-        return found.scores.astype(np.float64), np.zeros(len(found), bool), np.zeros(len(found), bool)
+        return found.scores.astype(np.float64), np.zeros(len(found), bool), np.full(len(found), empty_count)
     order = np.argsort(-found.scores, kind="stable")
     overlap = _overlap_whole_pixels(found.boxes[order].astype(np.float64), truth.boxes.astype(np.float64))
     face = overlap.argmax(axis=1)  # (n,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,19 +56,27 @@ def vectors_in(journal: Journal, names: Sequence[str], dimensions: int) -> NDArr
     return vectors
 
 
-def gather_faces(detector: Detector, pictures: Iterable[tuple[str, Picture]], journal: Journal) -> None:
+def gather_faces(
+    detector: Detector,
+    pictures: Iterable[tuple[str, Picture]],
+    journal: Journal,
+    *,
+    also: Callable[[str, Picture, Faces], Mapping[str, Any]] | None = None,
+) -> None:
     """All faces of each picture, in pixels of the original, and the milliseconds it took to find them.
 
     Args:
         detector: finds them.
         pictures: name and picture; when they end early, what was searched is kept all the same.
         journal: where each goes: ``box``, ``score`` and ``landmarks`` of all faces, ``size`` and ``ms``.
+        also: what else to keep of a picture, given its name, the picture and the faces in pixels of the original.
     """
     for name, picture in pictures:
         started = time.perf_counter()
         faces = detector.at_scale(picture.scale).detect(picture.pixels)
-        took = (time.perf_counter() - started) * 1000
-        journal.put(name, {"size": list(picture.original_size), "ms": took, **_row(faces.scaled(1 / picture.scale))})
+        row = {"size": list(picture.original_size), "ms": (time.perf_counter() - started) * 1000}
+        faces = faces.scaled(1 / picture.scale)
+        journal.put(name, {**row, **_row(faces), **(also(name, picture, faces) if also else {})})
 
 
 def faces_in(journal: Journal, names: Sequence[str]) -> list[Faces]:

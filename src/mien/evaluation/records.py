@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -106,17 +106,41 @@ class Comparison:
 def compare(a: Record, b: Record) -> Comparison:
     """Put two records side by side, if their figures mean the same.
 
+    Figures within figures are named with a point between (``tar.0.001``); lists are left out.
+
     Raises:
-        InputError: if task or protocol differ; names every differing field with both values.
+        InputError: if task or protocol differ; names every differing field with both values. If weights of one name have
+            different digests: then the name does not say what was measured.
     """
     unlike = _differing({"task": a.task, **a.protocol}, {"task": b.task, **b.protocol})
     if unlike:
         fields = "; ".join(f"{name}: {one!r} against {other!r}" for name, (one, other) in unlike.items())
         raise InputError(f"the records follow different protocols ({fields}); measure both the same way")
-    numbers = (name for name, value in a.figures.items() if _is_number(value) and _is_number(b.figures.get(name)))
-    shown = [name for name in numbers if a.machine == b.machine or not name.endswith(_TIMES)]
-    figures = {name: (a.figures[name], b.figures[name], b.figures[name] - a.figures[name]) for name in shown}
+    _refuse_altered(a, b)
+    one, other = dict(_numbers(a.figures)), dict(_numbers(b.figures))
+    shown = [name for name in one if name in other and (a.machine == b.machine or not name.endswith(_TIMES))]
+    figures = {name: (one[name], other[name], other[name] - one[name]) for name in shown}
     return Comparison(figures, _differing(a.subject, b.subject))
+
+
+def _refuse_altered(a: Record, b: Record) -> None:
+    """Refuse records of one name over two versions of its weights."""
+    one, other = _digests(a.subject), _digests(b.subject)
+    altered = [name for name in one if name in other and one[name] != other[name]]
+    if altered:
+        versions = "; ".join(f"{name}: {one[name][:12]}… against {other[name][:12]}…" for name in altered)
+        raise InputError(
+            f"the records name the same weights but were measured with different versions of them ({versions}); measure both "
+            "with one version, or give the other its own name (mien models add --name)"
+        )
+
+
+def _digests(subject: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of the weights by their name."""
+    found = {str(name): str(digest) for name, digest in dict(subject.get("weights_sha256") or {}).items()}
+    if not found and isinstance(subject.get("name"), str) and isinstance(subject.get("weights"), str):
+        found[subject["name"]] = subject["weights"]
+    return found
 
 
 def this_machine() -> Machine:
@@ -159,6 +183,15 @@ def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[An
     return {
         name: (a.get(name), b.get(name)) for name in (*a, *(n for n in b if n not in a)) if a.get(name) != b.get(name)
     }
+
+
+def _numbers(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+    """Every number with its name."""
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{before}{name}.")
+        elif _is_number(value):
+            yield f"{before}{name}", value
 
 
 def _is_number(value: object) -> bool:

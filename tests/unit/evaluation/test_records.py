@@ -88,3 +88,23 @@ def test_this_machine_and_its_versions_are_known():
     assert machine.processor
     assert machine.cores >= 1
     assert installed_versions(("numpy", "no-such-package")) == {"numpy": np.__version__}
+
+
+def test_other_weights_of_the_same_name_are_refused():
+    """A name that stands for two files would make the comparison say nothing; other names may be compared."""
+
+    def record(**weights):
+        return replace(RECORD, subject={"preset": "facenet", "weights_sha256": weights})
+
+    with pytest.raises(InputError, match=r"different versions of them \(facenet: aaaa… against bbbb…\)"):
+        compare(record(facenet="aaaa", mtcnn="cc"), record(facenet="bbbb", mtcnn="cc"))
+    assert compare(record(facenet="aaaa"), record(dlib="bbbb")).figures["accuracy"][2] == 0
+    named = replace(RECORD, subject={"name": "facenet", "weights": "aaaa"})
+    with pytest.raises(InputError, match="different versions"):
+        compare(named, replace(RECORD, subject={"name": "facenet", "weights": "bbbb"}))
+
+
+def test_figures_within_figures_are_compared():
+    """TAR at a rate and AP of a level are named with a point between."""
+    one, other = (replace(RECORD, figures={"tar": {"0.001": v, "note": "x"}}) for v in (0.5, 0.75))
+    assert compare(one, other).figures == {"tar.0.001": (0.5, 0.75, 0.25)}
