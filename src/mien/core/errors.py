@@ -5,6 +5,7 @@ Only faults a caller can act on have a class here; each message names the value,
     MienError
     ├── InputError            what was handed in cannot be used
     │   ├── ImageError        a picture that cannot be read, or an array that is no picture
+    │   │   └── TooManyPixelsError  a picture larger than is allowed
     │   ├── NotFoundError     a person, picture or record that is not there
     │   └── DuplicateError    a name or thing that is there already
     ├── SettingError          a setting, option or combination of them that cannot work
@@ -37,6 +38,7 @@ __all__ = [
     "StoreError",
     "StoreReadOnlyError",
     "StoreVersionError",
+    "TooManyPixelsError",
     "TrainingError",
     "WeightsError",
 ]
@@ -52,6 +54,10 @@ class InputError(MienError, ValueError):
 
 class ImageError(InputError):
     """A picture that cannot be read, or an array that is no picture."""
+
+
+class TooManyPixelsError(ImageError):
+    """A picture larger than is allowed; nothing of it was decoded."""
 
 
 class NotFoundError(InputError):

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import ImageError
+from mien.core.errors import ImageError, TooManyPixelsError
 from mien.core.faces import Picture, check_image
 from mien.media.decoders import FORMATS, Header, Reduction, decode, read_header, sniff
 
@@ -106,7 +106,7 @@ def decode_image(data: bytes, *, source: str = "", options: ReadOptions = ReadOp
         reduction = _reduction(header, options)
         pixels = decode(data, header, reduction)
     except ImageError as error:
-        raise ImageError(f"cannot read {name}: {error}") from error
+        raise type(error)(f"cannot read {name}: {error}") from error
     return Picture(pixels, 1 / reduction, source, hashlib.sha256(data).hexdigest())
 
 
@@ -176,7 +176,7 @@ def _kind(data: bytes) -> str:
 def _check_size(header: Header, options: ReadOptions) -> None:
     megapixels = header.width * header.height / 1e6
     if megapixels > options.max_megapixels:
-        raise ImageError(
+        raise TooManyPixelsError(
             f"{header.width} × {header.height} are {megapixels:.1f} megapixels, more than the {options.max_megapixels:g}"
             " allowed; raise --max-megapixels to read it"
         )

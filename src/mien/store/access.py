@@ -20,6 +20,7 @@ from mien.store import ledger
 from mien.store.database import Database
 from mien.store.identities import new_id
 from mien.store.names import clean_name, name_key
+from mien.store.replies import SqlReplies
 from mien.store.schema import access_keys, users
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ class SqlAccess:
         self._actor = actor
         self._clock = clock
         self._verified: dict[bytes, str] = {}
+
+    @property
+    def replies(self) -> SqlReplies:
+        """Replies to requests that may be sent again, in the same file."""
+        return SqlReplies(self._database, clock=self._clock)
 
     # Keys
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mien.classifiers.network import NetworkClassifier
     from mien.core.attendance import Target
     from mien.core.faces import Faces, Picture
-    from mien.core.protocols import Channel, Detector, Embedder, LivenessCheck, Refiner
+    from mien.core.protocols import Channel, Detector, Embedder, LivenessCheck, Network, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
     from mien.jobs.deliver import Post
     from mien.media.images import ReadOptions
@@ -49,11 +49,13 @@ class House:
     Args:
         settings: from ``load_settings``.
         create: make the gallery that ``database`` names if it is not there; a mistyped name is an error otherwise.
+        batch: faces that many threads want embedded at once are embedded in one run of so many at most; 1 joins none.
     """
 
-    def __init__(self, settings: Settings, *, create: bool = True) -> None:
+    def __init__(self, settings: Settings, *, create: bool = True, batch: int = 1) -> None:
         self.settings = settings
         self.create = create
+        self.batch = batch
         self._open: list[SqlGallery] = []
 
     def __enter__(self) -> Self:
@@ -224,10 +226,13 @@ class House:
     def _embedder(self, record: WeightRecord) -> Embedder:
         from mien.embedders.ensemble import EnsembleEmbedder, Member
         from mien.embedders.network import EmbedderOptions, NetworkEmbedder
+        from mien.zoo.batching import JoiningNetwork
 
         if record.format != "ensemble":
             (file,) = self.weights(record.name).values()
-            return NetworkEmbedder(self.network(file), EmbedderOptions.from_record(record))
+            network: Network = self.network(file)
+            joined = network if self.batch == 1 else JoiningNetwork(network, rows=self.batch)
+            return NetworkEmbedder(joined, EmbedderOptions.from_record(record))
         stored = record.load_statistics()
         members = [
             Member(

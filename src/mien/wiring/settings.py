@@ -90,6 +90,20 @@ class Settings(BaseSettings):
     max_yaw: Annotated[float, Field(ge=0, le=180)] = 40
     max_roll: Annotated[float, Field(ge=0, le=180)] = 60
 
+    # serving others (mien serve)
+    serve_host: str = "127.0.0.1"
+    serve_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    serve_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    serve_inference: Annotated[int, Field(ge=0, le=256)] = 0
+    serve_queue: Annotated[int, Field(ge=0, le=10_000)] = 32
+    serve_batch: Annotated[int, Field(ge=1, le=256)] = 8
+    serve_live: Annotated[int, Field(ge=0, le=1000)] = 8
+    serve_max_mb: Positive = 32
+    serve_upload_seconds: Positive = 30
+    serve_rate: Annotated[float, Field(ge=0)] = 0
+    serve_origins: str = ""
+    serve_proxies: str = "127.0.0.1"
+
     @property
     def models_folder(self) -> Path:
         """Where a user's own models lie."""

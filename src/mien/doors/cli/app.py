@@ -19,6 +19,7 @@ from mien.doors.cli import (
     models,
     people,
     predict,
+    serve,
     train,
     watch,
     webapp,
@@ -68,6 +69,7 @@ for module in (
     train,
     eval_group,
     predict,
+    serve,
     demo,
     webapp,
 ):

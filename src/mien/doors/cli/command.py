@@ -22,7 +22,19 @@ from mien.doors.cli.output import Output
 if TYPE_CHECKING:
     from mien.wiring.bootstrap import House
 
-__all__ = ["CLASSIFYING", "DETECTING", "EVIDENCE", "GATE", "LIVENESS", "NAMING", "Exit", "Session", "ask", "command"]
+__all__ = [
+    "CLASSIFYING",
+    "DETECTING",
+    "EVIDENCE",
+    "GATE",
+    "LIVENESS",
+    "NAMING",
+    "SERVING",
+    "Exit",
+    "Session",
+    "ask",
+    "command",
+]
 
 
 Item = TypeVar("Item")
@@ -102,7 +114,7 @@ class Setting:
 
     def parameter(self) -> inspect.Parameter:
         """The option as Typer reads it from a signature."""
-        flag = f"--{self.name.replace('_', '-')}"
+        flag = f"--{self.name.removeprefix('serve_').replace('_', '-')}"  # mien serve --host sets serve_host
         declared = f"{flag}/--no-{flag[2:]}" if self.type is bool else flag
         option = typer.Option(declared, help=self.help, rich_help_panel=self.panel, show_default=False)
         annotation = Annotated[self.type | None, option]  # type: ignore[name-defined]  # made at run time
@@ -178,6 +190,20 @@ GATE = (
 )
 
 
+SERVING = (
+    Setting("serve_host", str, "Where to listen; elsewhere than 127.0.0.1 only with keys.", "Serving"),
+    Setting("serve_port", int, "The port (8000).", "Serving"),
+    Setting("serve_workers", int, "Processes that serve (1).", "Serving"),
+    Setting("serve_inference", int, "Pictures worked on at once in each process; 0 is one per core.", "Serving"),
+    Setting("serve_queue", int, "Pictures that may wait; more are answered 503.", "Serving"),
+    Setting("serve_batch", int, "Faces of several requests embedded in one run at most; 1 joins none.", "Serving"),
+    Setting("serve_live", int, "Live connections in each process.", "Serving"),
+    Setting("serve_max_mb", float, "Largest request, megabytes.", "Serving"),
+    Setting("serve_upload_seconds", float, "How long a request may take to arrive.", "Serving"),
+    Setting("serve_rate", float, "Requests a second of each key; 0 sets no limit.", "Serving"),
+    Setting("serve_origins", str, "Web pages that may call from a browser (CORS), with commas.", "Serving"),
+    Setting("serve_proxies", str, "Proxies believed about whom a request is from.", "Serving"),
+)
 EVIDENCE = (
     Setting("evidence", bool, "Keep crops of sightings, of people who allow it (mien people consent).", "Evidence"),
     Setting("evidence_days", float, "Days for which crops are kept.", "Evidence"),
