@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Calibration", "EmbeddingSpace", "Person", "Template"]
+__all__ = ["Calibration", "EmbeddingSpace", "FacePhoto", "Person", "Template"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,21 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FacePhoto:
+    """The part of a photograph around one face, kept so that another embedder can see the face too.
+
+    Args:
+        jpeg: the part, encoded.
+        box: x1, y1, x2, y2 of the face in pixels of the part.
+        landmarks: ``(5, 2)`` float32 pixels of the part; None if the detector gave none.
+    """
+
+    jpeg: bytes
+    box: tuple[float, float, float, float]
+    landmarks: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Template:
     """One enrolled face with its provenance.
 
@@ -71,6 +86,8 @@ class Template:
         id: given by the gallery; empty before.
         person_id: given by the gallery; empty before.
         created: aware datetime given by the gallery; None before.
+        photo: what is to be kept of the photograph; None for nothing. Templates that a gallery gives carry none: it is
+            asked for by itself (``SqlGallery.pictures``).
     """
 
     embedding: NDArray[np.float32]
@@ -83,6 +100,7 @@ class Template:
     id: str = ""
     person_id: str = ""
     created: datetime | None = None
+    photo: FacePhoto | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from mien.core.people import Person, Template
 from mien.core.protocols import Detector, Embedder, Gallery
 from mien.core.reasons import Reason
 from mien.core.vectors import similarities
+from mien.media.face_photos import cut_photo
 from mien.recognition.identification import CosineIdentifier
 from mien.recognition.quality import QualityLimits, measure
 
@@ -35,12 +36,14 @@ class EnrolOptions:
         limits: what a face must have to be learnt.
         allow_similar: learn the face even if it looks like somebody else who is known (twins).
         allow_unlike: learn the face even if it is as unlike the person's photographs as a stranger's.
+        keep_photos: keep the part of the photograph around the face, so that another embedder can see it too.
     """
 
     face: int | None = None
     limits: QualityLimits = field(default_factory=QualityLimits)
     allow_similar: bool = False
     allow_unlike: bool = False
+    keep_photos: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +169,8 @@ class Enroller:
         if taken is not None:
             return Enrolment(picture.source, accepted=False, reasons=(taken,), faces=shown)
         template = self._template(picture, vector[0], shown[index])
+        if options.keep_photos:
+            template = replace(template, photo=cut_photo(picture.pixels, one))
         return Enrolment(picture.source, accepted=False, faces=shown, template=template, warning=warning)
 
     def _already_enrolled(self, name: str, picture: Picture) -> Reason | None:

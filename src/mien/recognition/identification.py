@@ -133,14 +133,16 @@ class CosineIdentifier:
 
     def margin(self, space: EmbeddingSpace, among: Known) -> float:
         """The least lead over the runner-up for the gallery as it is now, a difference of cosines."""
+        if self.options.margin is not None or self._known(space, among) is None:
+            return self.margin_for(space, among, 1.0)
+        return self.margin_for(space, among, self.threshold(space, among).similarity)
+
+    def margin_for(self, space: EmbeddingSpace, among: Known, similarity: float) -> float:
+        """The least lead over the runner-up where ``similarity`` is the threshold."""
         if self.options.margin is not None:
             return self.options.margin
         calibration = self._known(space, among)
-        return (
-            UNCALIBRATED_MARGIN
-            if calibration is None
-            else derive_margin(calibration, self.threshold(space, among).similarity)
-        )
+        return UNCALIBRATED_MARGIN if calibration is None else derive_margin(calibration, similarity)
 
     def stranger_level(self, space: EmbeddingSpace, among: Known, *, share: float = 0.1) -> float | None:
         """The similarity that a share of strangers reaches in this space; None if nothing is known about it."""

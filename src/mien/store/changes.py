@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
 from mien.core.errors import InputError, NotFoundError
 from mien.core.people import Template
-from mien.store import identities, records
+from mien.store import identities, picture_rows, records
 from mien.store.attendance_rows import delete_attendance, merge_attendance
 from mien.store.library_people import delete_faces, merge_faces
 from mien.store.names import clean_name, name_key
@@ -29,7 +29,10 @@ def enroll(connection: Connection, name: str, given: Sequence[Template], now: da
         identities.create_person(connection, person_id, identities.free_name(connection, name), now)
     added = [replace(t, id=identities.new_id(), person_id=person_id, created=now) for t in given]
     records.add_templates(connection, added)
-    return person_id, added
+    for template in added:
+        if template.photo is not None:
+            picture_rows.keep(connection, template.id, template.photo, now)
+    return person_id, [replace(t, photo=None) for t in added]
 
 
 def rename(connection: Connection, person_id: str, name: str) -> None:
@@ -59,6 +62,8 @@ def merge(connection: Connection, keep: str, gone: str) -> int:
     connection.execute(
         update(calibration_people).where(c.person_id == gone, c.space_id.not_in(shared)).values(person_id=keep)
     )
+    picture_rows.move(connection, keep, gone)
+    picture_rows.delete_unused(connection, keep)
     merge_attendance(connection, keep, gone)
     merge_faces(connection, keep, gone)
     delete_edits(connection, gone)  # what they have in places outside is withdrawn there
@@ -74,6 +79,7 @@ def delete_template(connection: Connection, template_id: str) -> str:
     if person_id is None:
         raise NotFoundError(f"no template has the id {template_id}; see the ids with: mien people show NAME")
     connection.execute(delete(templates).where(templates.c.id == template_id))
+    picture_rows.delete_unused(connection, str(person_id))
     return str(person_id)
 
 
@@ -85,6 +91,7 @@ def delete_person(connection: Connection, person_id: str, alike: Sequence[str] =
     """
     connection.execute(update(replies).values(content=None))
     measured_on = select(calibration_people.c.space_id).where(calibration_people.c.person_id == person_id)
+    kept = {"pictures": picture_rows.delete_of(connection, person_id)}
     gone = {
         "templates": delete(templates).where(templates.c.person_id == person_id),
         "pointers": delete(pointers).where(pointers.c.person_id == person_id),
@@ -93,4 +100,5 @@ def delete_person(connection: Connection, person_id: str, alike: Sequence[str] =
     }
     seen = delete_faces(connection, person_id, alike)
     attended = delete_attendance(connection, person_id) | {"edits": delete_edits(connection, person_id)}
-    return {**{kind: connection.execute(statement).rowcount for kind, statement in gone.items()}, **attended, **seen}
+    counts = {kind: connection.execute(statement).rowcount for kind, statement in gone.items()}
+    return {**counts, **kept, **attended, **seen}

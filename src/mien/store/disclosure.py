@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, Table, select
 
 from mien.store import identities, ledger
 from mien.store.evidence_rows import of_person
-from mien.store.schema import audit, evidence, metadata, people, sessions, sighting_candidates, sightings
+from mien.store.schema import audit, evidence, metadata, people, pictures, sessions, sighting_candidates, sightings
 
 __all__ = ["Disclosure", "disclose"]
 
@@ -30,16 +30,18 @@ class Disclosure:
         name: whose.
         content: for JSON: rows by table, the sessions they name, the lines of the audit that are about the person.
         crops: JPEG by sighting.
+        photos: JPEG by the id of the picture: what was kept of photographs they were enrolled from.
         withheld: ids of sightings whose crop is kept and not told, by the reason.
     """
 
     name: str
     content: dict[str, Any]
     crops: dict[str, bytes]
+    photos: dict[str, bytes]
     withheld: dict[str, list[str]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the crops, for JSON."""
+        """Everything but the crops and photographs, for JSON."""
         return {**self.content, "crops": sorted(self.crops), "crops_withheld": self.withheld}
 
 
@@ -52,9 +54,11 @@ def disclose(connection: Connection, person_id: str) -> Disclosure:
     found["sightings_perhaps"] = _read(connection, sightings, may_show)
     found["audit"] = _read(connection, audit, audit.c.subject == ledger.hashed(person_id))
     crops, withheld = _crops(connection, person_id)
+    kept = connection.execute(select(pictures.c.id, pictures.c.jpeg).where(pictures.c.person_id == person_id))
+    photos = {row.id: bytes(row.jpeg) for row in kept}
     names = {row.id: row.name for row in connection.execute(select(sessions.c.id, sessions.c.name))}
     content = {"person": person.name, "id": person.id, "session_names": names, **found}
-    return Disclosure(person.name, content, crops, {_NOT_CERTAIN: withheld} if withheld else {})
+    return Disclosure(person.name, content, crops, photos, {_NOT_CERTAIN: withheld} if withheld else {})
 
 
 def _places() -> list[tuple[Table, Column[Any]]]:
@@ -76,8 +80,8 @@ def _read(connection: Connection, table: Table, *which: Any) -> list[dict[str, A
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row for JSON: times and dates in ISO, vectors as numbers."""
-    return {str(key): _value(value) for key, value in row.items()}
+    """A row for JSON: times and dates in ISO, vectors as numbers; a JPEG is a file of its own."""
+    return {str(key): _value(value) for key, value in row.items() if key != "jpeg"}
 
 
 def _value(value: Any) -> Any:

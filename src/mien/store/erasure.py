@@ -33,6 +33,7 @@ from mien.store.schema import (
     edits,
     evidence,
     people,
+    pictures,
     pointers,
     sessions,
     sightings,
@@ -235,11 +236,13 @@ def _needles(connection: Connection, person_id: str, alike: Sequence[str]) -> li
     seen = connection.execute(faces).all()
     vectors = [*scalars(t.vector, t.person_id), *(row.vector for row in seen)]
     crops = connection.execute(select(evidence.c.jpeg).where(of_person(person_id))).scalars()
+    photos = scalars(pictures.c.jpeg, pictures.c.person_id)
     return [
         *(_Needle(kind, text.encode()) for kind, text in texts),
         *(_Needle("id", row.id.encode()) for row in seen),
         *(_Needle("vector", window) for vector in vectors for window in _windows(vector)),
         *(_Needle("evidence", window) for crop in crops for window in _windows(crop)[1:]),  # JPEGs begin alike
+        *(_Needle("picture", window) for photo in photos for window in _windows(photo)[1:]),
     ]
 
 
@@ -294,6 +297,7 @@ def _still_known(database: Database, needle: _Needle) -> bool:
         "photo": (templates.c.photo_sha256, library_contents.c.sha256),
         "vector": (templates.c.vector, library_faces.c.vector),
         "evidence": (evidence.c.jpeg,),
+        "picture": (pictures.c.jpeg,),
         "id": _AWAITED,
     }[needle.kind]
     with database.reading() as connection:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select
 
 from mien.core.errors import NotFoundError
 from mien.core.people import Person
 from mien.core.protocols import Clock
-from mien.store import evidence_rows, identities, ledger
+from mien.store import evidence_rows, identities, ledger, picture_rows
 from mien.store.database import Database
 from mien.store.erasure import compact
-from mien.store.schema import consents, evidence, sightings
+from mien.store.schema import consents, evidence, pictures, sightings
 from mien.store.upgrades import copies
 
-__all__ = ["Consent", "Evidence", "Purged", "SqlEvidence"]
+__all__ = ["Consent", "Evidence", "Purged", "SqlEvidence", "overwritten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Consent:
         by: who recorded it; empty if nobody did.
         at: when, aware; None if never.
         crops: how many are kept that show them, or may show them.
+        pictures: whether photographs may be kept; None where nothing was said, and the setting decides.
+        photographs: how many are kept.
     """
 
     person: Person
@@ -36,6 +38,8 @@ class Consent:
     by: str = ""
     at: datetime | None = None
     crops: int = 0
+    pictures: bool | None = None
+    photographs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,11 @@ class SqlEvidence:
             row = connection.execute(select(consents).where(consents.c.person_id == person.id)).first()
             count = select(func.count()).select_from(evidence).where(evidence_rows.of_person(person.id))
             crops = connection.execute(count).scalar_one()
-        return (
-            Consent(person, False, crops=crops)
-            if row is None
-            else Consent(person, row.evidence, row.actor, row.at, crops)
-        )
+            count = select(func.count()).select_from(pictures).where(pictures.c.person_id == person.id)
+            photographs = connection.execute(count).scalar_one()
+        if row is None:
+            return Consent(person, False, crops=crops, photographs=photographs)
+        return Consent(person, row.evidence, row.actor, row.at, crops, row.pictures, photographs)
 
     def set_consent(self, who: str, *, allowed: bool) -> Purged:
         """Record whether crops that show a person may be kept; without consent those there are go at once.
@@ -110,10 +114,8 @@ class SqlEvidence:
         """
         with self._database.writing() as connection:
             person_id = identities.person_id_of(connection, who)
-            connection.execute(delete(consents).where(consents.c.person_id == person_id))
             now = self._clock.now()
-            row = {"person_id": person_id, "evidence": allowed, "actor": self._actor, "at": now}
-            connection.execute(insert(consents).values(row))
+            picture_rows.say(connection, person_id, {"evidence": allowed}, self._actor, now)
             size = select(func.coalesce(func.sum(evidence.c.size), 0)).where(evidence_rows.of_person(person_id))
             total = connection.execute(size).scalar_one()
             gone = evidence_rows.drop_without_consent(connection, person_id)
@@ -172,9 +174,13 @@ class SqlEvidence:
         return Purged(crops, size, self._overwritten() if crops else ())
 
     def _overwritten(self) -> tuple[str, ...]:
-        """Rebuild the file; where bytes of what was deleted may still lie."""
-        notes = compact(self._database)
-        backups = copies(self._database.path)
-        if backups:
-            notes.append(f"copies made before upgrades may still hold them; delete {', '.join(map(str, backups))}")
-        return tuple(notes)
+        return overwritten(self._database)
+
+
+def overwritten(database: Database) -> tuple[str, ...]:
+    """Rebuild the file; where bytes of what was deleted may still lie."""
+    notes = compact(database)
+    backups = copies(database.path)
+    if backups:
+        notes.append(f"copies made before upgrades may still hold them; delete {', '.join(map(str, backups))}")
+    return tuple(notes)

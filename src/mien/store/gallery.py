@@ -16,16 +16,12 @@ from mien.core.errors import NotFoundError, StoreError, StoreReadOnlyError
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.protocols import Clock
 from mien.store import changes, identities, ledger, records, transfer
-from mien.store.access import SqlAccess
-from mien.store.attendance_log import SqlAttendanceLog
 from mien.store.database import Database, path_of, sidecars
 from mien.store.disclosure import Disclosure, disclose
 from mien.store.erasure import Receipt, compact, erase, verify
-from mien.store.evidence import SqlEvidence
-from mien.store.library import SqlLibrary
-from mien.store.outbox import SqlOutbox
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
 from mien.store.schema import audit, people, templates
+from mien.store.shelves import Shelves
 from mien.store.upgrades import bring_up_to_date, version_of
 from mien.store.vector_cache import VectorCache, Vectors
 
@@ -89,7 +85,7 @@ class _SystemClock:
         return datetime.now(UTC)
 
 
-class SqlGallery:
+class SqlGallery(Shelves):
     """Implements ``core.protocols.Gallery``; may be shared by threads, and its file by processes.
 
     ``open_gallery`` gives one; ``close`` it, or use it in ``with``. Every method may raise ``StoreError``; those that
@@ -97,9 +93,7 @@ class SqlGallery:
     """
 
     def __init__(self, database: Database, *, actor: str, clock: Clock) -> None:
-        self._database = database
-        self._actor = actor
-        self._clock = clock
+        super().__init__(database, actor=actor, clock=clock)
         self._cache = VectorCache(database)
 
     def __enter__(self) -> Self:
@@ -114,31 +108,6 @@ class SqlGallery:
         """Let go of the file and of the vectors in memory; idempotent."""
         self._database.close()
         self._cache.clear()
-
-    @property
-    def attendance(self) -> SqlAttendanceLog:
-        """What was seen of these people: the attendance log in the same file; it closes with the gallery."""
-        return SqlAttendanceLog(self._database, actor=self._actor, clock=self._clock)
-
-    @property
-    def evidence(self) -> SqlEvidence:
-        """Crops kept as evidence of sightings, and who allows it, in the same file."""
-        return SqlEvidence(self._database, actor=self._actor, clock=self._clock)
-
-    @property
-    def library(self) -> SqlLibrary:
-        """Photographs and videos that were searched, and the faces in them; it closes with the gallery."""
-        return SqlLibrary(self._database, actor=self._actor, clock=self._clock)
-
-    @property
-    def outbox(self) -> SqlOutbox:
-        """Where registers are delivered to and what stands there, in the same file; it closes with the gallery."""
-        return SqlOutbox(self._database, actor=self._actor, clock=self._clock)
-
-    @property
-    def access(self) -> SqlAccess:
-        """Who may do what: keys of programs, users with passwords, in the same file."""
-        return SqlAccess(self._database, actor=self._actor, clock=self._clock)
 
     def acting_as(self, actor: str) -> SqlGallery:
         """The same gallery, with what ``actor`` does there under their name in the audit; it closes with this one."""
@@ -356,7 +325,7 @@ class SqlGallery:
                 raise NotFoundError(
                     f"nobody is enrolled in the space {space.id}; enrol with --embedder {space.name} first"
                 )
-            records.set_active_space_id(connection, space.id)
+            records.switch_space(connection, space.id)
             self._note(connection, "set active space")
 
     def export(self, path: str | os.PathLike[str]) -> Path:

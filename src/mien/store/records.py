@@ -27,6 +27,7 @@ __all__ = [
     "calibration_from",
     "check_template",
     "face_of",
+    "former_space_id",
     "known_spaces",
     "read_calibration",
     "read_calibrations",
@@ -34,11 +35,13 @@ __all__ = [
     "read_vector",
     "register_space",
     "set_active_space_id",
+    "switch_space",
     "template_row",
     "write_calibration",
 ]
 
 _ACTIVE_SPACE = "active_space"  # key of a settings row
+_FORMER_SPACE = "former_space"  # key of a settings row
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FACE = ("person_id", "space_id", "photo_sha256", "x1", "y1", "x2", "y2")
 _STORED = np.dtype("<f4")
@@ -72,6 +75,20 @@ def register_space(connection: Connection, space: EmbeddingSpace) -> None:
 def active_space_id(connection: Connection) -> str:
     """The id of the space that is searched; empty before the first enrolment."""
     return connection.execute(select(settings.c.value).where(settings.c.key == _ACTIVE_SPACE)).scalar() or ""
+
+
+def switch_space(connection: Connection, space_id: str) -> None:
+    """Search this space from now on, and remember which it was, for the way back."""
+    before = active_space_id(connection)
+    if before and before != space_id:
+        connection.execute(delete(settings).where(settings.c.key == _FORMER_SPACE))
+        connection.execute(insert(settings).values(key=_FORMER_SPACE, value=before))
+    set_active_space_id(connection, space_id)
+
+
+def former_space_id(connection: Connection) -> str:
+    """The id of the space that was searched before the last switch; empty if there was none."""
+    return connection.execute(select(settings.c.value).where(settings.c.key == _FORMER_SPACE)).scalar() or ""
 
 
 def set_active_space_id(connection: Connection, space_id: str) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "metadata",
     "openings",
     "people",
+    "pictures",
     "pointers",
     "replies",
     "revision",
@@ -53,6 +54,7 @@ __all__ = [
     "sightings",
     "spaces",
     "targets",
+    "template_pictures",
     "templates",
     "users",
 ]
@@ -315,6 +317,7 @@ consents = Table(
     Column("evidence", Boolean, nullable=False),  # whether crops may be kept
     Column("actor", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("pictures", Boolean, nullable=True),  # whether photographs may be kept; null: nothing was said
 )
 
 evidence = Table(
@@ -361,4 +364,24 @@ replies = Table(
     Column("at", UtcDateTime, nullable=False, index=True),
     Column("status", Integer, nullable=True),  # null: under way
     Column("content", Text, nullable=True),  # null: under way, or forgotten with somebody who was removed
+)
+
+# Pictures: what is kept of photographs that people were enrolled from, so that another embedder can see them too
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kept", UtcDateTime, nullable=False),
+    Column("face", JSON, nullable=False),  # box and landmarks, pixels of the picture
+    Column("size", Integer, nullable=False),  # bytes
+    Column("jpeg", LargeBinary, nullable=False),  # last: it may leave the page
+)
+
+template_pictures = Table(
+    "template_pictures",
+    metadata,
+    Column("template_id", ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True),
+    Column("picture_id", ForeignKey("pictures.id", ondelete="CASCADE"), nullable=False, index=True),
 )

@@ -221,7 +221,33 @@ class House:
     @cached_property
     def embedder(self) -> Embedder:
         """The embedder that the settings name; names joined with + are fused."""
-        return self._embedder(self.catalog.get(self.settings.embedder))
+        return self.embedder_called(self.settings.embedder)
+
+    @cached_property
+    def known_embedder(self) -> Embedder:
+        """The embedder of the people that are known: the one that the settings name; where they name none, that of the
+        space which the gallery is searched in (mien people reembed --switch).
+
+        Raises:
+            SettingError: the gallery is searched in a space whose embedder is not here.
+        """
+        space = None if self.settings.says("embedder") else self.gallery.active_space()
+        if space is None or space.name == self.settings.embedder:
+            return self.embedder
+        if space.name not in self.catalog.names("embedder"):
+            raise SettingError(
+                f"the gallery is searched in the space {space.id}, and no embedder {space.name!r} is here: bring it (mien"
+                " models add), or name another with --embedder"
+            )
+        return self.embedder_called(space.name)
+
+    def embedder_called(self, name: str) -> Embedder:
+        """The embedder of this name.
+
+        Raises:
+            NotFoundError: none is called so.
+        """
+        return self._embedder(self.catalog.get(name))
 
     def _embedder(self, record: WeightRecord) -> Embedder:
         from mien.embedders.ensemble import EnsembleEmbedder, Member
@@ -286,7 +312,7 @@ class House:
         """All of the above as one flow."""
         from mien.recognition.recognizer import Recognizer
 
-        return Recognizer(self.detector, self.embedder, self.identifier, self.gallery)
+        return Recognizer(self.detector, self.known_embedder, self.identifier, self.gallery)
 
     @property
     def limits(self) -> QualityLimits:
@@ -310,7 +336,7 @@ class House:
         """How photographs are taken in."""
         from mien.recognition.enrolment import EnrolOptions
 
-        return EnrolOptions(face, self.limits, allow_similar, allow_unlike)
+        return EnrolOptions(face, self.limits, allow_similar, allow_unlike, self.settings.keep_photos)
 
 
 class _SystemClock:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from mien.core.errors import SettingError
 
 if TYPE_CHECKING:
-    from mien.core.people import Calibration
+    from mien.core.people import Calibration, EmbeddingSpace
     from mien.recognition.identification import CosineIdentifier, IdentifyOptions
     from mien.wiring.bootstrap import House
 
-__all__ = ["open_identifier"]
+__all__ = ["open_cosine", "open_identifier"]
 
 
 def open_identifier(house: House) -> CosineIdentifier:
@@ -20,17 +20,31 @@ def open_identifier(house: House) -> CosineIdentifier:
     Raises:
         SettingError: no such identifier.
     """
-    from mien.recognition.identification import CosineIdentifier, IdentifyOptions
+    from mien.recognition.identification import CosineIdentifier
     from mien.recognition.knn import KnnIdentifier, KnnOptions
 
     s = house.settings
-    options = IdentifyOptions(strangers=s.strangers, threshold=s.threshold, margin=s.margin, top=s.top, once=s.once)
-    calibration = house.catalog.calibration(house.embedder.space.id)
+    options = _options(house)
+    calibration = house.catalog.calibration(house.known_embedder.space.id)
     if s.identifier == "knn":
         return KnnIdentifier(calibration, options, KnnOptions(k=s.k))
     if s.identifier != "cosine":
         return _trained(house, calibration, options)
     return CosineIdentifier(calibration, options)
+
+
+def open_cosine(house: House, space: EmbeddingSpace) -> CosineIdentifier:
+    """The plain identifier for a space, as sure as the settings ask."""
+    from mien.recognition.identification import CosineIdentifier
+
+    return CosineIdentifier(house.catalog.calibration(space.id), _options(house))
+
+
+def _options(house: House) -> IdentifyOptions:
+    from mien.recognition.identification import IdentifyOptions
+
+    s = house.settings
+    return IdentifyOptions(strangers=s.strangers, threshold=s.threshold, margin=s.margin, top=s.top, once=s.once)
 
 
 def _trained(house: House, calibration: Calibration | None, options: IdentifyOptions) -> CosineIdentifier:

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     evidence_days: Annotated[float, Field(gt=0, le=36500)] = 30
 
     # learning people
+    keep_photos: bool = False
     min_size: Annotated[float, Field(ge=0)] = 40
     min_sharpness: Annotated[float, Field(ge=0)] = 30
     darkest: Share = 0.12
@@ -103,6 +104,10 @@ class Settings(BaseSettings):
     serve_rate: Annotated[float, Field(ge=0)] = 0
     serve_origins: str = ""
     serve_proxies: str = "127.0.0.1"
+
+    def says(self, name: str) -> bool:
+        """Whether anybody gave this setting: the command line, the environment, a file, or a preset that was asked for."""
+        return name in self.model_fields_set
 
     @property
     def models_folder(self) -> Path:
@@ -139,6 +144,8 @@ class _PresetSource(PydanticBaseSettingsSource):
         name = self.current_state.get("preset", Settings.model_fields["preset"].default)
         if name not in presets:
             raise SettingError(f"preset {name!r} is unknown; choose one of {', '.join(sorted(presets))}")
+        if "preset" not in self.current_state:  # nobody asked for one: the defaults are its values
+            return {}
         chosen: dict[str, Any] = presets[name]
         return chosen
 

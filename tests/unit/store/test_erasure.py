@@ -52,7 +52,7 @@ def test_nothing_is_left(path, gallery):
     content = content_of(path.parent)
     assert not any(secret in content for secret in secrets(templates))
     assert receipt.verified
-    kinds = ("evidence", "sightings", "candidates", "corrections", "roster", "edits", "refusals", "faces")
+    kinds = ("pictures", "evidence", "sightings", "candidates", "corrections", "roster", "edits", "refusals", "faces")
     attended = dict.fromkeys(kinds, 0)
     assert receipt.removed == {"templates": 29, "pointers": 1, "calibrations": 0, "people": 1, **attended, "copies": 0}
     assert (receipt.traces, receipt.notes) == ((), ())

@@ -8,7 +8,7 @@ import typer
 
 from mien.core.errors import SettingError
 from mien.doors.cli.attendance_times import now, read_date
-from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, command
+from mien.doors.cli.command import DETECTING, GATE, KEEPING, NAMING, Exit, Session, command
 from mien.doors.cli.enrol_camera import Before, enrol_by_camera
 from mien.doors.cli.enroll import At, Face, Photos, Similar, Unlike, Wait, from_photos
 from mien.doors.cli.pictures import find
@@ -19,7 +19,7 @@ __all__ = ["register"]
 
 def register(attendance: typer.Typer) -> None:
     """Add the command."""
-    command(attendance, "enrol", DETECTING, NAMING, GATE)(enrol)
+    command(attendance, "enrol", DETECTING, NAMING, GATE, KEEPING)(enrol)
 
 
 def enrol(

@@ -27,6 +27,7 @@ __all__ = [
     "DETECTING",
     "EVIDENCE",
     "GATE",
+    "KEEPING",
     "LIVENESS",
     "NAMING",
     "SERVING",
@@ -178,6 +179,14 @@ LIVENESS = (
     Setting("liveness_turns", int, "How many turns of the head a challenge asks for.", "Living faces"),
     Setting("liveness_model", str, "The passive model, as `mien models list` names it.", "Living faces"),
     Setting("liveness_threshold", float, "Least probability of a living face, 0 to 1.", "Living faces"),
+)
+KEEPING = (
+    Setting(
+        "keep_photos",
+        bool,
+        "Keep the part of each photograph around the face, for another embedder later; whoever is in it must agree.",
+        "Keeping",
+    ),
 )
 GATE = (
     Setting("min_size", float, "Least side of a face to learn, pixels.", "The gate"),

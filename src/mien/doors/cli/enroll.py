@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import MienError, SettingError
-from mien.doors.cli.command import DETECTING, GATE, NAMING, Exit, Session, command
+from mien.doors.cli.command import DETECTING, GATE, KEEPING, NAMING, Exit, Session, command
 from mien.doors.cli.enrol_camera import Before, enrol_by_camera
 from mien.doors.cli.pictures import find, readable, shown
 from mien.doors.cli.watch import Port, Preview
@@ -38,7 +38,7 @@ COLUMNS = ("picture", "accepted", "name", "why")
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "enroll", DETECTING, NAMING, GATE, panel="People")(enroll)
+    command(app, "enroll", DETECTING, NAMING, GATE, KEEPING, panel="People")(enroll)
 
 
 def enroll(

@@ -296,7 +296,9 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
     yield _row(
         "threshold", f"{threshold.similarity:.3f} for {threshold.templates} templates ({promise})", threshold.caveat
     )
-    yield _row("margin", f"{house.identifier.margin(house.embedder.space, house.gallery):.3f} ahead of the runner-up")
+    yield _row(
+        "margin", f"{house.identifier.margin(house.known_embedder.space, house.gallery):.3f} ahead of the runner-up"
+    )
     if threshold.genuine_lost is not None:
         yield _row("genuine sightings it costs", f"{threshold.genuine_lost:.1%}")
     if threshold.calibration is not None:

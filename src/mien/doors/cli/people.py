@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.core.errors import InputError
+from mien.doors.cli import people_reembed
 from mien.doors.cli.command import Exit, Session, ask, command
 from mien.doors.cli.pictures import shown
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mien.core.people import Person
     from mien.store.disclosure import Disclosure
     from mien.store.erasure import Receipt
+    from mien.store.evidence import Purged
 
 __all__ = ["register"]
 
@@ -43,6 +45,7 @@ def register(app: typer.Typer) -> None:
     ):
         name = function.__name__.removesuffix("_people").replace("_", "-")
         command(people, name, reads=function is not import_people)(function)
+    people_reembed.register(people)
 
 
 def list_people(session: Session) -> None:
@@ -58,6 +61,7 @@ def list_people(session: Session) -> None:
 def show(session: Session, who: Who) -> None:
     """One person's templates and where each came from."""
     person = session.house.gallery.person(who)
+    kept = session.house.gallery.pictures.sizes(person.id)
     rows = [
         {
             "template": t.id,
@@ -66,11 +70,12 @@ def show(session: Session, who: Who) -> None:
             "space": t.space.id,
             "detector": t.detector,
             "sharpness": t.quality.get("sharpness"),
+            "kept": t.id in kept,
             "since": None if t.created is None else t.created.isoformat("T", "seconds"),
         }
         for t in session.house.gallery.templates(person.id)
     ]
-    columns = ("template", "photo", "box", "space", "detector", "sharpness", "since")
+    columns = ("template", "photo", "box", "space", "detector", "sharpness", "kept", "since")
     data = {"id": person.id, "name": person.name, "since": person.created.isoformat(), "templates": rows}
     session.out.table(f"{person.name}, {person.id}", rows, columns=columns, data=data)
 
@@ -81,15 +86,17 @@ def consent(
     evidence: Annotated[
         Literal["yes", "no"] | None, typer.Option(help="May crops of them be kept as evidence of sightings?")
     ] = None,
+    photos: Annotated[
+        Literal["yes", "no"] | None,
+        typer.Option(help="May photographs they are enrolled from be kept (--keep-photos)?"),
+    ] = None,
 ) -> None:
-    """What a person allows; without an option it is only shown. Taken back, the crops there are go at once."""
+    """What a person allows; without an option it is only shown. Taken back, what was kept goes at once."""
     kept = session.house.gallery.evidence
     if evidence is not None:
-        gone = kept.set_consent(who, allowed=evidence == "yes")
-        if gone.crops:
-            session.out.note(f"{gone.crops} crops were deleted")
-        for note in gone.notes:
-            session.out.note(note)
+        _tell_gone(session, kept.set_consent(who, allowed=evidence == "yes"), "crops")
+    if photos is not None:
+        _tell_gone(session, session.house.gallery.pictures.allow(who, allowed=photos == "yes"), "photographs")
     found = kept.consent(who)
     row = {
         "name": found.person.name,
@@ -97,8 +104,17 @@ def consent(
         "said": None if found.at is None else found.at.isoformat(timespec="seconds"),
         "by": found.by,
         "crops": found.crops,
+        "photos": {None: "nothing said", True: "yes", False: "no"}[found.pictures],
+        "kept": found.photographs,
     }
     session.out.table("consent", [row], columns=tuple(row))
+
+
+def _tell_gone(session: Session, gone: Purged, what: str) -> None:
+    if gone.crops:
+        session.out.note(f"{gone.crops} {what} were deleted")
+    for note in gone.notes:
+        session.out.note(note)
 
 
 def rename(session: Session, who: Who, name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
@@ -251,7 +267,7 @@ def disclose(
     path: Annotated[Path, typer.Argument(metavar="FILE.zip", help="Where to.")],
     replace: Annotated[bool, typer.Option("--replace", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write everything that is stored about one person into a ZIP file, for them: about.json and their crops."""
+    """Write everything that is stored about one person into a ZIP file, for them: about.json, crops and photos."""
     from mien.attendance.sinks.files import write_whole
 
     told = session.house.gallery.disclose(who)
@@ -271,10 +287,12 @@ def _write_zip(place: Path, told: Disclosure) -> None:
         file.writestr("about.json", json.dumps(told.to_dict(), ensure_ascii=False, indent=2))
         for sighting, jpeg in told.crops.items():
             file.writestr(f"crops/{hashlib.sha256(sighting.encode()).hexdigest()[:16]}.jpg", jpeg)
+        for picture, jpeg in told.photos.items():
+            file.writestr(f"photos/{picture}.jpg", jpeg)
 
 
 def export(session: Session, path: Annotated[Path, typer.Argument(metavar="FILE.npz", help="Where to.")]) -> None:
-    """Write everybody into one .npz file: arrays and JSON, no pickles."""
+    """Write everybody into one .npz file: arrays and JSON, no pickles; photographs that were kept stay here."""
     session.house.gallery.export(path)
     count = len(session.house.gallery.people())
     session.out.table("exported", [{"file": shown(path), "people": count}], columns=("file", "people"))

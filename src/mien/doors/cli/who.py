@@ -79,7 +79,7 @@ def tell_unlearnt(session: Session) -> None:
     house = session.house
     if not isinstance(house.identifier, TrainedIdentifier):
         return
-    names = house.identifier.unlearnt(house.gallery, house.embedder.space)
+    names = house.identifier.unlearnt(house.gallery, house.known_embedder.space)
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         session.out.note(

@@ -33,7 +33,7 @@ def readyz(request: Request) -> dict[str, Any]:
         house.recognizer.threshold()
     except MienError as error:
         raise ProblemError("not_ready", str(error)) from error
-    return {"status": "ready", "space": house.embedder.space.id, "detector": house.detector.name}
+    return {"status": "ready", "space": house.known_embedder.space.id, "detector": house.detector.name}
 
 
 @health.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(Needs("read"))])
@@ -50,7 +50,7 @@ def metrics(request: Request) -> Response:
 def models(request: Request) -> dict[str, Any]:
     """What is used here, and what the catalog knows."""
     house = service_of(request).house
-    space = house.embedder.space
+    space = house.known_embedder.space
     threshold = house.recognizer.threshold()
     return {
         "detector": house.detector.name,

@@ -105,13 +105,13 @@ def _identified(service: Service, upload: Upload, *, embeddings: bool) -> dict[s
     for match in faces.matches or ():
         service.metrics.faces.labels(match.decision).inc()
     usable = any(match.decision != "no_usable_face" for match in faces.matches or ())
-    answer = {**_about(picture), "space": house.embedder.space.id, "decision": "faces" if usable else "no_usable_face"}
+    answer = {**_about(picture), "space": house.known_embedder.space.id, "decision": "faces" if usable else "no_usable_face"}
     answer["faces"] = rows
     return answer if usable else answer | {"trace": _trace(service, picture)}
 
 
 def _identified_vector(service: Service, vector: NDArray[np.float32], space: str | None) -> dict[str, Any]:
-    ours = service.house.embedder.space
+    ours = service.house.known_embedder.space
     if space != ours.id or len(vector) != ours.dimensions:
         raise SpaceMismatchError(
             f"the vector is of {space} and has {len(vector)} numbers; this service compares in {ours.id} ({ours.dimensions})"

@@ -51,7 +51,7 @@ class Service:
         import numpy as np
 
         self.house.recognizer.identify(np.full((64, 64, 3), 127, np.uint8))
-        self.house.embedder.embed_chips(np.full((1, 160, 160, 3), 127, np.uint8))
+        self.house.known_embedder.embed_chips(np.full((1, 160, 160, 3), 127, np.uint8))
 
     def close(self) -> None:
         """Finish what was taken, then close the gallery."""

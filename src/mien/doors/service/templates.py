@@ -84,7 +84,7 @@ def _enrolled(service: Service, gallery: SqlGallery, person_id: str, given: tupl
     person = gallery.person(person_id)
     picture = service.read(upload)
     house = service.house
-    enroller = Enroller(house.detector, house.embedder, house.identifier, gallery)
+    enroller = Enroller(house.detector, house.known_embedder, house.identifier, gallery)
     (outcome,) = enroller.enroll(person.name, [picture], options=options)
     if outcome.template is None:
         raise _refused(outcome)
