@@ -105,7 +105,11 @@ def _identified(service: Service, upload: Upload, *, embeddings: bool) -> dict[s
     for match in faces.matches or ():
         service.metrics.faces.labels(match.decision).inc()
     usable = any(match.decision != "no_usable_face" for match in faces.matches or ())
-    answer = {**_about(picture), "space": house.known_embedder.space.id, "decision": "faces" if usable else "no_usable_face"}
+    answer = {
+        **_about(picture),
+        "space": house.known_embedder.space.id,
+        "decision": "faces" if usable else "no_usable_face",
+    }
     answer["faces"] = rows
     return answer if usable else answer | {"trace": _trace(service, picture)}
 
