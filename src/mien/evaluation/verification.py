@@ -12,7 +12,7 @@ pairs of two people with it are left out (they can never be accepted, and would 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +34,7 @@ __all__ = [
     "impostor_tail",
     "pair_similarity",
     "roc_curve",
+    "tail_of",
 ]
 
 Failed = Literal["wrong", "different"]
@@ -220,9 +221,20 @@ def impostor_tail(embeddings: Vectors, people: Rows, *, share: float = 0.1) -> I
     vectors, people = embeddings[found], people[found]
     counts = np.unique(people, return_counts=True)[1]
     comparisons = (len(people) ** 2 - int((counts.astype(np.int64) ** 2).sum())) // 2
+    return tail_of(impostor_blocks(vectors, people), comparisons, share=share)
+
+
+def tail_of(blocks: Iterable[NDArray[np.float32]], comparisons: int, *, share: float = 0.1) -> ImpostorTail:
+    """The most alike of cosines that come in blocks.
+
+    Args:
+        blocks: flat arrays.
+        comparisons: how many cosines come in all.
+        share: which share of them to keep.
+    """
     keep = min(comparisons, int(share * comparisons) + 1)
     tail = np.empty(0, np.float32)
-    for block in impostor_blocks(vectors, people):
+    for block in blocks:
         floor = tail.min() if len(tail) == keep and keep else -np.inf
         tail = np.concatenate([tail, block[block > floor]])
         if len(tail) > keep:

@@ -8,6 +8,7 @@ import typer
 
 from mien.doors.cli import (
     attendance,
+    calibrate,
     classify,
     dataset,
     demo,
@@ -60,6 +61,7 @@ for module in (
     who,
     watch,
     people,
+    calibrate,
     attendance,
     frames,
     folders,
