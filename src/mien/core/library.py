@@ -102,7 +102,8 @@ class Content:
         kind: photograph or video.
         size: width and height of the original, upright.
         faces: in pixels of the original, with quality and embeddings.
-        spans: for each face of a video from when to when it is seen, seconds; None for a photograph.
+        spans: for each face of a video when it is first seen, until when, and when its box was taken, seconds; None for a
+            photograph.
         taken: when, as the file says; aware, None if it does not.
         seconds: how long a video is.
     """
@@ -111,7 +112,7 @@ class Content:
     kind: FileKind
     size: tuple[int, int]
     faces: Faces
-    spans: tuple[tuple[float, float], ...] | None = None
+    spans: tuple[tuple[float, float, float], ...] | None = None
     taken: datetime | None = None
     seconds: float | None = None
 
@@ -143,7 +144,7 @@ class LibraryFace:
         box: x1, y1, x2, y2 in pixels of the original.
         score: how sure the detector was.
         quality: what the gate measured; its reasons are those against naming the face.
-        span: from when to when it is seen in a video, seconds.
+        span: when it is first seen in a video, until when, and when the box was taken, seconds.
         taken: when the picture was taken, or the file was last changed if it does not say; aware.
         person_id: who people said it is; None if nobody did.
         group_id: the group of unknown faces it belongs to; None for none.
@@ -157,7 +158,7 @@ class LibraryFace:
     box: tuple[float, float, float, float]
     score: float
     quality: Quality
-    span: tuple[float, float] | None = None
+    span: tuple[float, float, float] | None = None
     taken: datetime | None = None
     person_id: str | None = None
     group_id: str | None = None

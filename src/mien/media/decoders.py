@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import cv2
@@ -34,7 +35,7 @@ from PIL import (
 
 from mien.core.errors import ImageError, MissingExtraError
 
-__all__ = ["FORMATS", "Header", "decode", "read_header", "sniff"]
+__all__ = ["FORMATS", "Header", "decode", "read_header", "sniff", "taken"]
 
 FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "PNM", "HEIC")
 """What can be read; PNM: .pbm, .pgm, .ppm; HEIC with the extra ``heic``."""
@@ -123,6 +124,26 @@ def read_header(data: bytes, kind: str) -> Header:
     except _DAMAGE as error:
         raise ImageError(f"the {kind} header is damaged or ends early ({_one_line(error)})") from error
     return Header(kind, opened.width, opened.height, opened)
+
+
+def taken(header: Header) -> datetime | None:
+    """When a picture was taken, as its EXIF says, aware; None if it does not say, or nothing that can be a time.
+
+    A time without its zone (EXIF had none before 2.31) is taken as this machine's local time. PNG is not asked: its EXIF
+    may follow the pixels.
+    """
+    if header.format == "PNG":
+        return None
+    try:
+        with _quietly():
+            exif = header.opened.getexif()
+            inner = exif.get_ifd(0x8769)
+            said = str(inner.get(0x9003) or inner.get(0x9004) or exif.get(0x0132) or "").strip("\0 ")
+            zone = str(inner.get(0x9011) or inner.get(0x9012) or "").strip("\0 ")
+        local = datetime.strptime(said, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - its zone follows
+        return datetime.fromisoformat(f"{local.isoformat()}{zone}").astimezone()
+    except (*_DAMAGE, OverflowError):  # no time, or rubbish in its place
+        return None
 
 
 def decode(data: bytes, header: Header, reduction: Reduction) -> Pixels:

@@ -14,17 +14,27 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import ImageError, TooManyPixelsError
+from mien.core.errors import ImageError, MissingExtraError, TooManyPixelsError
 from mien.core.faces import Picture, check_image
-from mien.media.decoders import FORMATS, Header, Reduction, decode, read_header, sniff
+from mien.media.decoders import FORMATS, Header, Reduction, decode, read_header, sniff, taken
 
-__all__ = ["READABLE_SUFFIXES", "ReadOptions", "decode_image", "printable", "read_image", "write_image", "write_whole"]
+__all__ = [
+    "READABLE_SUFFIXES",
+    "ReadOptions",
+    "decode_image",
+    "printable",
+    "read_image",
+    "taken_at",
+    "write_image",
+    "write_whole",
+]
 
 READABLE_SUFFIXES = frozenset(
     {
@@ -108,6 +118,15 @@ def decode_image(data: bytes, *, source: str = "", options: ReadOptions = ReadOp
     except ImageError as error:
         raise type(error)(f"cannot read {name}: {error}") from error
     return Picture(pixels, 1 / reduction, source, hashlib.sha256(data).hexdigest())
+
+
+def taken_at(data: bytes) -> datetime | None:
+    """When the picture in ``data`` was taken, as it says itself, aware; None if it does not, or is no picture."""
+    kind = sniff(data[:32])
+    try:
+        return None if kind is None else taken(read_header(data, kind))
+    except (ImageError, MissingExtraError):
+        return None
 
 
 def write_image(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -83,6 +84,16 @@ class VideoFile:
         if not self._duration:
             self._duration = self._counted_duration()
         return self._duration
+
+    @property
+    def taken(self) -> datetime | None:
+        """When it was taken, as the container says, aware; None if it does not."""
+        said = self._container.metadata.get("creation_time", "")
+        try:
+            time = datetime.fromisoformat(said)
+        except ValueError:
+            return None
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
     def frames(self) -> Iterator[Picture]:
         """Every frame in order, from the start, with its ``time``.

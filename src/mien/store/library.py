@@ -170,11 +170,13 @@ class SqlLibrary(LibraryReading):
             content = connection.execute(query).scalar()
             if held is None or content is None:
                 return False
-            self._settle(connection, held, content, stamp)
+            self._settle(connection, (held, claim), content, stamp)
             return True
 
     def put(self, claim: Claim, content: Content, *, stamp: str, detector: str) -> bool:
         """Write what a file holds and give the file back, in one transaction.
+
+        ``claim.size`` and ``claim.modified`` are those of the file as it was read.
 
         False if the claim is somebody else's by now: nothing is written, nothing is doubled. Names that people gave
         to faces of the same bytes, or of the file as it was before it was edited, go on.
@@ -196,7 +198,7 @@ class SqlLibrary(LibraryReading):
                     seq = connection.execute(select(c.seq).where(c.sha256 == content.sha256)).scalar_one()
             rows.replace_faces(connection, seq, content, detector)
             connection.execute(update(library_contents).where(c.seq == seq).values(stamp=stamp))
-            self._settle(connection, held, seq, stamp)
+            self._settle(connection, (held, claim), seq, stamp)
         return True
 
     def fail(self, claim: Claim, reason: str, *, state: FileState = "failed") -> bool:
@@ -209,24 +211,24 @@ class SqlLibrary(LibraryReading):
         return held is not None
 
     def _held(self, connection: Connection, claim: Claim) -> Row[Any] | None:
-        """The row of a claim, if it is still the holder's and of the file as it was."""
+        """The row of a claim, if it is still the holder's."""
         f = library_files.c
         mine = (f.seq == claim.seq, f.holder == claim.holder, f.state == "waiting")
-        same = (f.size == claim.size, f.modified == claim.modified)
-        return connection.execute(select(library_files).where(*mine, *same).with_for_update()).first()
+        return connection.execute(select(library_files).where(*mine).with_for_update()).first()
 
-    def _settle(self, connection: Connection, held: Row[Any], content: int, stamp: str) -> None:
+    def _settle(self, connection: Connection, held: tuple[Row[Any], Claim], content: int, stamp: str) -> None:
         """The file is done and holds ``content``; what it held before goes if nothing else holds it."""
         f = library_files.c
-        done = {"state": "done", "reason": "", "holder": "", "held_until": None, "content_seq": content}
-        connection.execute(
-            update(library_files).where(f.seq == held.seq).values({**done, "stamp": stamp, "crashes": 0})
-        )
+        row, claim = held
+        read = {"size": claim.size, "modified": claim.modified}  # as it was read: another by now is read again
+        free = {"state": "done", "reason": "", "holder": "", "held_until": None, "crashes": 0}
+        done = {**read, **free, "content_seq": content, "stamp": stamp}
+        connection.execute(update(library_files).where(f.seq == row.seq).values(done))
         # a file of the same bytes that is gone was moved here
         connection.execute(delete(library_files).where(f.content_seq == content, f.state == "gone"))
-        if held.content_seq is not None and held.content_seq != content:
-            rows.carry_names(connection, held.content_seq, content)
-            rows.drop_orphan(connection, held.content_seq)
+        if row.content_seq is not None and row.content_seq != content:
+            rows.carry_names(connection, row.content_seq, content)
+            rows.drop_orphan(connection, row.content_seq)
 
     def status(self, states: Sequence[FileState]) -> Iterator[FileStatus]:
         """Files in these states, in the order in which they were found."""

@@ -110,7 +110,7 @@ def _face_row(seq: int, content: Content, row: int, detector: str) -> dict[str, 
     faces = content.faces
     x1, y1, x2, y2 = (float(v) for v in faces.boxes[row])
     quality = faces.quality[row] if faces.quality else None
-    begins, ends = content.spans[row] if content.spans else (None, None)
+    begins, ends, looked = content.spans[row] if content.spans else (None, None, None)
     return {
         "id": new_id(),
         "content_seq": seq,
@@ -123,6 +123,7 @@ def _face_row(seq: int, content: Content, row: int, detector: str) -> dict[str, 
         "quality": {} if quality is None else {n: round(float(getattr(quality, n)), 4) for n in _MEASURES},
         "begins": begins,
         "ends": ends,
+        "looked": looked,
         "detector": detector,
         "vector": np.asarray(faces.embeddings)[row].astype(_STORED).tobytes(),
     }
@@ -226,7 +227,7 @@ def face_of_row(row: Any) -> LibraryFace:
         box=(row.x1, row.y1, row.x2, row.y2),
         score=row.score,
         quality=Quality(size, sharpness, brightness, contrast, yaw, roll),
-        span=None if row.begins is None else (row.begins, row.ends),
+        span=None if row.begins is None else (row.begins, row.ends, row.looked),
         taken=row.taken,
         person_id=row.person_id,
         group_id=row.group_id,

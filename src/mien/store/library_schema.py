@@ -83,6 +83,7 @@ library_faces = Table(
     Column("quality", JSON, nullable=False),
     Column("begins", Double, nullable=True),  # seconds of a video
     Column("ends", Double, nullable=True),
+    Column("looked", Double, nullable=True),  # when the box was taken
     Column("detector", Text, nullable=False),
     Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=True, index=True),  # as people said
     Column("group_id", ForeignKey("library_groups.id", ondelete="SET NULL"), nullable=True, index=True),

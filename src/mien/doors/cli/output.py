@@ -16,7 +16,7 @@ from rich.markup import escape
 from mien.core.errors import MienError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, TaskID
 
 __all__ = ["Output"]
 
@@ -103,15 +103,25 @@ class Output:
         """Something that went wrong; said even when quiet."""
         self._notes.print(f"[red]{escape(_writable(line))}[/red]")
 
+    @property
+    def draws(self) -> bool:
+        """Whether progress is drawn: on a terminal, unless quiet."""
+        return self._notes.is_terminal and not self.quiet
+
     @contextmanager
-    def steps(self) -> Iterator[Callable[[str, int, int], None]]:
-        """A bar per stage on a terminal; yields a function to call with stage, items done and items in all."""
-        if self.quiet or not self._notes.is_terminal:
+    def steps(self, rate: str = "") -> Iterator[Callable[[str, int, int], None]]:
+        """A bar per stage on a terminal; yields a function to call with stage, items done and items in all.
+
+        Args:
+            rate: what is counted per second beside the bar, e.g. ``"files"``; empty for none.
+        """
+        if not self.draws:
             yield lambda _stage, _index, _total: None
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        speed = (_speed(rate),) if rate else ()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *speed, TimeRemainingColumn())
         with Progress(*columns, console=self._notes, transient=True) as bar:
             tasks: dict[str, TaskID] = {}
 
@@ -128,6 +138,18 @@ class Output:
             for index, item in enumerate(items, 1):
                 yield item
                 at(what, index, total)
+
+
+def _speed(what: str) -> ProgressColumn:
+    """A column beside a bar: how many per second."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.1f} {what}/s")
+
+    return Speed()
 
 
 def _print_table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

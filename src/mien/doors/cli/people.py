@@ -12,6 +12,7 @@ import typer
 from mien.core.errors import InputError
 from mien.doors.cli import people_reembed
 from mien.doors.cli.command import Exit, Session, ask, command
+from mien.doors.cli.library import faces_of, library_counts
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
@@ -51,11 +52,14 @@ def register(app: typer.Typer) -> None:
 def list_people(session: Session) -> None:
     """Everybody that is known."""
     people = session.house.gallery.people()
+    seen = library_counts(session)
     rows = [
         {"name": p.name, "id": p.id, "photos": p.templates, "since": p.created.isoformat("T", "seconds")}
+        | ({} if seen is None else {"library": seen.get(p.id, 0)})
         for p in people
     ]
-    session.out.table(f"{len(rows)} people", rows, columns=("name", "id", "photos", "since"))
+    columns = ("name", "id", "photos", *(() if seen is None else ("library",)), "since")
+    session.out.table(f"{len(rows)} people", rows, columns=columns)
 
 
 def show(session: Session, who: Who) -> None:
@@ -177,7 +181,8 @@ def remove(
     if not yes and not ask(f"Forget {person.name} ({person.templates} photos) for ever?"):
         session.out.note("nothing was removed")
         return Exit.FAILED
-    code = _tell_receipt(session, session.house.gallery.remove(person.id), receipt)
+    alike = faces_of(session, person)
+    code = _tell_receipt(session, session.house.gallery.remove(person.id, alike=alike), receipt)
     _tell_models(session, person)
     return code
 
