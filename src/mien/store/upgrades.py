@@ -29,7 +29,7 @@ class Steps:
     head: str
 
 
-OURS = Steps(Path(__file__).parent / "migrations", "0007")
+OURS = Steps(Path(__file__).parent / "migrations", "0008")
 
 
 def bring_up_to_date(database: Database, steps: Steps = OURS) -> None:
