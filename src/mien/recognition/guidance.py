@@ -21,9 +21,10 @@ from mien.core.protocols import Embedder
 from mien.core.reasons import Reason
 from mien.media.measures import NOSE_DEPTH
 from mien.recognition.enrolment import choose_face
+from mien.recognition.recognizer import Recognizer
 from mien.recognition.tracking import Likeness
 
-__all__ = ["Advice", "Guide", "GuideOptions", "Shot", "View", "nose_height", "pitch", "told"]
+__all__ = ["Advice", "Guide", "GuideOptions", "Shot", "View", "guide_of", "nose_height", "pitch", "told"]
 
 View = Literal["straight", "left", "right", "up", "down"]
 """As the person sees it: ``left`` is turned to their own left, which is the right of the picture."""
@@ -239,6 +240,14 @@ class Guide:
         if not self.missing:
             return Advice("done", "thank you, that is all")
         return Advice("done", "time is up")
+
+
+def guide_of(recognizer: Recognizer, options: GuideOptions | None = None) -> Guide:
+    """A guide for one enrolment, which takes two faces for one person as the recognizer does."""
+    threshold = recognizer.pair_threshold()
+    known = threshold.calibration
+    different = -1.0 if known is None else min(known.similarity_at(0.1), threshold.similarity)
+    return Guide(recognizer.embedder, Likeness(threshold.similarity, different), options or GuideOptions())
 
 
 def told(views: Sequence[View]) -> str:

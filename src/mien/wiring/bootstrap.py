@@ -172,8 +172,11 @@ class House:
         vote = AttributeVote(self.classifiers) if self.classifiers else None
         return Follower(self.recognizer, refiner=self.refiner, attributes=vote)
 
-    def liveness(self) -> LivenessCheck | None:
-        """What tells living faces from pictures of faces, fresh for one stream; None if the settings ask for nothing.
+    def liveness(self, kind: str | None = None) -> LivenessCheck | None:
+        """What tells living faces from pictures of faces, fresh for one stream; None if nothing is asked for.
+
+        Args:
+            kind: ``off``, ``challenge`` or ``passive``; None for what the settings say.
 
         Raises:
             SettingError: a model that nobody has added.
@@ -182,9 +185,10 @@ class House:
         from mien.recognition.liveness import ChallengeCheck, PassiveCheck, PassiveOptions
 
         s = self.settings
-        if s.liveness == "off":
+        kind = kind or s.liveness
+        if kind == "off":
             return None
-        if s.liveness == "challenge":
+        if kind == "challenge":
             return ChallengeCheck(ChallengeOptions(turns=s.liveness_turns))
         if s.liveness_model not in self.catalog.names("classifier"):
             raise SettingError(

@@ -20,7 +20,7 @@ from mien.doors.cli import (
     attendance_sinks,
     attendance_watch,
 )
-from mien.doors.cli.attendance_book import Book, left_over, span
+from mien.doors.cli.attendance_book import Book, span
 from mien.doors.cli.attendance_sessions import Which
 from mien.doors.cli.attendance_times import read_moment
 from mien.doors.cli.command import DETECTING, EVIDENCE, NAMING, Session, command
@@ -205,6 +205,8 @@ def sightings(
     unassigned: Annotated[bool, typer.Option("--unassigned", help="Only those that mark nobody.")] = False,
 ) -> None:
     """What cameras and photographs saw, and why some of it marks nobody."""
+    from mien.jobs.registers import left_over
+
     log = session.house.gallery.attendance
     first, last = span(since, until, None)
     why = {u.sighting.id: u.why for u in left_over(log, first, last)}
@@ -309,6 +311,8 @@ def _sink(path: Path, form: Form, *, replace: bool) -> Sink:
 
 def _remark(session: Session, registers: list[Register], between: tuple[datetime, datetime]) -> None:
     """What a teacher should look at."""
+    from mien.jobs.registers import left_over
+
     waiting = sum(len(kept.questions) for kept in registers)
     if waiting:
         session.out.note(f"{waiting} questions wait for an answer: mien attendance questions")

@@ -12,14 +12,12 @@ from mien.doors.cli.attendance_times import local_moment, now, read_date, read_t
 from mien.doors.cli.command import Session
 
 if TYPE_CHECKING:
-    from mien.attendance.book import Records
-    from mien.core.attendance import Entry, Meeting, Register, Status, Unassigned
+    from mien.core.attendance import Entry, Meeting, Register, Status
     from mien.core.attendance import Session as Course
     from mien.core.people import Person
-    from mien.core.protocols import AttendanceLog
     from mien.store.attendance_log import SqlAttendanceLog
 
-__all__ = ["Book", "left_over", "records_of", "span"]
+__all__ = ["Book", "span"]
 
 _USUAL = timedelta(days=30)
 _DAY = timedelta(days=1)
@@ -42,10 +40,10 @@ class Book:
 
     def register(self, since: str | None, until: str | None) -> Register:
         """The register between two dates."""
-        from mien.attendance.book import keep
+        from mien.jobs.registers import register_of
 
         first, last = span(since, until, self.course)
-        return keep(records_of(self._log, self.course, first, last), first, last, now=now())
+        return register_of(self._log, self.course, first, last, now=now())
 
     def entries(self, on: str | None, *, ahead: bool = False) -> tuple[Meeting, dict[str, Entry]]:
         """The meeting on a date, or the last one there was, and its lines by person.
@@ -54,8 +52,8 @@ class Book:
             on: the date, or the whole key of the meeting; None for the last one.
             ahead: whether it may be still to come.
         """
-        from mien.attendance.book import keep
         from mien.attendance.schedule import find_meeting, meetings
+        from mien.jobs.registers import register_of
 
         day = None if on is None else read_date(on[:10], "--on")
         first, last = span(*_around(day), self.course)
@@ -63,7 +61,7 @@ class Book:
         if ahead and on is not None:
             planned = meetings(self.course, self._log.openings(self.course.id), first, last)
             moment = max(moment, find_meeting(self.course, planned, on).opens)
-        kept = keep(records_of(self._log, self.course, first, last), first, last, now=moment)
+        kept = register_of(self._log, self.course, first, last, now=moment)
         if not kept.meetings:
             raise InputError(
                 f"{self.course.name} has not met {'yet' if on is None else f'on {on}'}; say when with --on"
@@ -114,29 +112,6 @@ class Book:
 def _around(day: date | None) -> tuple[str | None, str | None]:
     """From the day before to the day after, as they are typed: a night's meeting reaches into the next date."""
     return (None, None) if day is None else ((day - _DAY).isoformat(), (day + _DAY).isoformat())
-
-
-def records_of(log: AttendanceLog, course: Course, since: datetime, until: datetime) -> Records:
-    """What was written down about one session; a day more on either side, for meetings that reach across."""
-    from mien.attendance.book import Records
-
-    return Records(
-        session=course,
-        roster=tuple(log.roster(course.id)),
-        openings=tuple(log.openings(course.id)),
-        sightings=tuple(log.sightings(since - _DAY, until + _DAY)),
-        answers=tuple(log.answers()),
-        corrections=tuple(log.corrections(course.id)),
-    )
-
-
-def left_over(log: AttendanceLog, since: datetime, until: datetime) -> list[Unassigned]:
-    """Sightings that mark nobody in any session, and why."""
-    from mien.attendance.book import unassigned
-    from mien.core.attendance import Session as Course
-
-    never = Course("no session", "ad hoc", "UTC")  # so that sightings are found before there is any session
-    return unassigned([records_of(log, course, since, until) for course in (never, *log.sessions())], since, until)
 
 
 def span(since: str | None, until: str | None, course: Course | None) -> tuple[datetime, datetime]:

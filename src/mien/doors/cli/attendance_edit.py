@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.core.errors import SettingError
-from mien.doors.cli.attendance_book import records_of, span
+from mien.doors.cli.attendance_book import span
 from mien.doors.cli.attendance_sessions import SESSION_COLUMNS, Which, session_row
 from mien.doors.cli.attendance_times import length, now, read_date, read_time, read_weekdays
 from mien.doors.cli.command import Exit, Session, ask, command
@@ -156,6 +156,7 @@ def _changed_lines(session: Session, course: Course, new: Course, day: date) -> 
     """Lines of meetings that have begun and would be told otherwise, in words."""
     from mien.attendance.book import keep
     from mien.attendance.schedule import local_day
+    from mien.jobs.registers import records_of
 
     present = now()
     until = max(day, local_day(course, present))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.core.errors import MienError
-from mien.doors.cli.attendance_book import records_of
 from mien.doors.cli.attendance_evidence import crop_of_event, purge_old
 from mien.doors.cli.attendance_sinks import Background
 from mien.doors.cli.attendance_times import now, read_moment
@@ -204,6 +203,7 @@ class Desk:
         """What a sighting means for each session that is open, or why it means nothing to any."""
         from mien.attendance.book import unassigned
         from mien.core.attendance import Session as Course
+        from mien.jobs.registers import records_of
 
         log, at = self._session.house.gallery.attendance, sighting.at
         try:

@@ -54,9 +54,11 @@ def enrol_by_camera(session: Session, before: Before) -> list[Enrolment]:
     Raises:
         MienError: no view that could be learnt, or two people; nothing was stored.
     """
+    from mien.recognition.guidance import GuideOptions, guide_of
+
     if before.options.face is not None:
         raise SettingError("--face counts the faces of a photograph; before a camera there is to be one")
-    guide = _guide(session, before)
+    guide = guide_of(session.house.recognizer, GuideOptions(patience=before.patience))
     _collect(session, before, guide)
     if session.interrupted:
         session.out.note("nothing was stored")
@@ -67,18 +69,6 @@ def enrol_by_camera(session: Session, before: Before) -> list[Enrolment]:
     outcomes = session.house.recognizer.enroller.enroll_together(before.name, pictures, options=before.options)
     _tell(session, before, list(zip(guide.shots, outcomes, strict=True)))
     return outcomes
-
-
-def _guide(session: Session, before: Before) -> Guide:
-    from mien.recognition.guidance import Guide, GuideOptions
-    from mien.recognition.tracking import Likeness
-
-    recognizer = session.house.recognizer
-    threshold = recognizer.pair_threshold()
-    known = threshold.calibration
-    different = -1.0 if known is None else min(known.similarity_at(0.1), threshold.similarity)
-    likeness = Likeness(threshold.similarity, different)
-    return Guide(recognizer.embedder, likeness, GuideOptions(patience=before.patience))
 
 
 def _collect(session: Session, before: Before, guide: Guide) -> None:

@@ -1,11 +1,11 @@
-"""The first start: a password, the first person. No command line is needed."""
+"""The first start: a password, a try of the camera, the first person. No command line is needed."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from mien.core.errors import MienError
-from mien.doors.webapp import login, people
+from mien.doors.webapp import enrol, login, people
 from mien.doors.webapp.state import gallery, gallery_place
 from mien.doors.webapp.words import t
 
@@ -38,7 +38,10 @@ def password_page() -> None:
 
 
 def page() -> None:
-    """What comes after the password: the first person."""
+    """What comes after the password: the camera, then the first person."""
     st.title(t("first.title"))
     st.write(t("first.next"))
+    st.subheader(t("first.camera"))
+    enrol.by_camera("first")
+    st.subheader(t("first.photos"))
     people.add_by_photos()

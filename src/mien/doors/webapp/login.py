@@ -11,7 +11,7 @@ from mien.doors.webapp.state import gallery, now, options
 from mien.doors.webapp.words import t
 from mien.store.access import User
 
-__all__ = ["enter", "may", "nobody_yet", "page", "shown", "who"]
+__all__ = ["confirmed", "enter", "may", "nobody_yet", "page", "shown", "who"]
 
 _PAUSE = 1.0
 """Seconds after a wrong password: guessing from one browser stays slow, whatever argon2 costs."""
@@ -66,6 +66,23 @@ def page() -> None:
         return
     enter(user)
     st.rerun()
+
+
+def confirmed(key: str) -> bool:
+    """Whether whoever is logged in has just typed their password again; where nobody logs in, a click is enough."""
+    user = who()
+    if user is None:
+        return False
+    if not options().login:
+        return st.button(t("login.confirm"), key=f"{key}-confirm")
+    password = st.text_input(t("login.password"), type="password", key=f"{key}-password")
+    if not st.button(t("login.confirm"), key=f"{key}-confirm"):
+        return False
+    if gallery().access.log_in(user.name, password) is None:
+        time.sleep(_PAUSE)
+        st.error(t("login.wrong"))
+        return False
+    return True
 
 
 def shown(user: User) -> None:

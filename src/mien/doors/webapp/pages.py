@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mien.core.errors import MienError
-from mien.doors.webapp import first, login, people, photos, style
+from mien.doors.webapp import first, live, login, people, photos, style
 from mien.doors.webapp.words import choose_language, t
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def _pages(user: User) -> list[StreamlitPage]:
         st.Page(photos.page, title=t("photos.title"), icon=":material/photo_library:", url_path="photos"),
         st.Page(people.page, title=t("people.title"), icon=":material/groups:", url_path="people"),
     ]
+    if user.may("operator"):
+        shown.insert(0, st.Page(live.page, title=t("live.title"), icon=":material/videocam:", url_path="live"))
     if user.may("admin"):
         start = st.Page(first.page, title=t("first.title"), icon=":material/flag:", url_path="start")
         shown.insert(0 if st.session_state.get("fresh") else len(shown), start)

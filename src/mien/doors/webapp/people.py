@@ -7,7 +7,7 @@ import json
 import streamlit as st
 
 from mien.core.people import Person, Template
-from mien.doors.webapp import login
+from mien.doors.webapp import enrol, login
 from mien.doors.webapp.faces_view import PICTURES, choose_name, read, tell_enrolments
 from mien.doors.webapp.state import gallery, house, recognizer
 from mien.doors.webapp.words import t
@@ -19,8 +19,11 @@ def page() -> None:
     """Everything on the page."""
     st.title(t("people.title"))
     if login.may("operator"):
-        st.subheader(t("people.by_photos"))
-        add_by_photos()
+        photos, camera = st.tabs([t("people.by_photos"), t("people.by_camera")])
+        with photos:
+            add_by_photos()
+        with camera:
+            enrol.by_camera("people")
     _tell_receipt()
     known = gallery().people()
     st.subheader(t("people.known", count=len(known)))

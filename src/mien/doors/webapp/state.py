@@ -9,13 +9,25 @@ from typing import Any
 
 import streamlit as st
 
+from mien.jobs.deliverer import Deliverer
 from mien.recognition.recognizer import Recognizer
 from mien.store.access import User
 from mien.store.gallery import SqlGallery
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
 
-__all__ = ["AppOptions", "configure", "forget", "gallery", "gallery_place", "house", "now", "options", "recognizer"]
+__all__ = [
+    "AppOptions",
+    "configure",
+    "deliverer",
+    "forget",
+    "gallery",
+    "gallery_place",
+    "house",
+    "now",
+    "options",
+    "recognizer",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class _Started:
     """Of this process: Streamlit runs the pages in it again and again, and passes them nothing."""
 
     options = AppOptions()
+    delivery: Deliverer | None = None
 
 
 def configure(options: AppOptions) -> None:
@@ -67,6 +80,11 @@ def recognizer() -> Recognizer:
     return Recognizer(made.detector, made.embedder, made.identifier, gallery(), made.limits)
 
 
+def deliverer() -> Deliverer:
+    """What brings places outside up to date in the background; one for all browsers."""
+    return _deliverer(house())
+
+
 def gallery_place() -> str:
     """Where the gallery is, for people."""
     return house().settings.database_url
@@ -74,6 +92,9 @@ def gallery_place() -> str:
 
 def forget() -> None:
     """Close the gallery and make everything anew at the next use."""
+    if _Started.delivery is not None:
+        _Started.delivery.stop()
+        _Started.delivery = None
     house().close()
     st.cache_resource.clear()
 
@@ -93,3 +114,10 @@ def _house(given: tuple[tuple[str, Any], ...]) -> House:
 @st.cache_resource(show_spinner="…", hash_funcs={House: id})
 def _recognizer(made: House) -> Recognizer:
     return made.recognizer
+
+
+@st.cache_resource(show_spinner=False, hash_funcs={House: id})
+def _deliverer(made: House) -> Deliverer:
+    _Started.delivery = Deliverer(made.post)
+    _Started.delivery.start()
+    return _Started.delivery
