@@ -87,7 +87,7 @@ def camera_of(
             (_BROWSER, _COMPUTER),
             key=f"{key}-which",
             horizontal=True,
-            format_func=lambda which: t(f"camera.{which}"),
+            format_func=lambda which: t(f"cameras.{which}"),
         )
     which = st.session_state.get(f"{key}-which", _BROWSER)
     if which == _BROWSER:
@@ -127,7 +127,7 @@ def _browser(key: str, make: Callable[[Source], Kind], wish: tuple[Any, ...]) ->
     desk = held.get(key)
     if desk is None or desk.made_for != wish or not desk.station.running:
         close(key)
-        feed = Feed(t("camera.browser"))
+        feed = Feed(t("cameras.browser"))
         desk = Desk(make(feed.camera).start(), feed, wish)
         held[key] = desk
     return desk

@@ -57,7 +57,7 @@ def _settings() -> None:
         kinds.append("passive")
     at = kinds.index(house().settings.liveness) if house().settings.liveness in kinds else 0
     middle.selectbox(
-        t("live.liveness"), kinds, index=at, format_func=lambda kind: t(f"live.{kind}"), key="live-liveness"
+        t("live.liveness"), kinds, index=at, format_func=lambda kind: t(f"living.{kind}"), key="live-liveness"
     )
     st.session_state.setdefault("live-camera-name", "door")
     right.text_input(t("live.camera_name"), help=t("live.camera_help"), key="live-camera-name")

@@ -30,7 +30,7 @@ def view(looked: Sequence[tuple[str, Picture, Faces]]) -> None:
                     index=None,
                     horizontal=True,
                     key=f"verdict-{number}-{name}-{row}-{said}",
-                    format_func=lambda v: t(f"verdicts.{v}"),
+                    format_func=lambda v: t(f"judged.{v}"),
                 )
                 similarity = None if match.similarity is None else round(match.similarity, 4)
                 judged.append(
