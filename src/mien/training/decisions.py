@@ -54,7 +54,7 @@ class FitOptions:
         plateau: epochs without a better validation loss after which the rate is halved.
         patience: epochs without a better validation loss after which the run stops; 0 never stops it.
         seed: for order, random versions, first weights and dropout.
-        loss: as Keras names it.
+        loss: as Keras names it; empty for a model that computes its own (``compute_loss``).
 
     Raises:
         SettingError: a value out of range.

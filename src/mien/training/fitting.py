@@ -160,7 +160,7 @@ def fit(
 
 
 def compile_model(model: Any, options: FitOptions) -> None:
-    """Give the model its loss, metrics and a fresh optimizer, built so that it has all its variables."""
+    """Give the model its loss and metrics, unless they are its own, and a fresh optimizer that has all its variables."""
     keras = load_keras()
     makers = {
         "adam": keras.optimizers.Adam,
@@ -168,7 +168,8 @@ def compile_model(model: Any, options: FitOptions) -> None:
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
     }
-    model.compile(makers[options.optimizer](options.rate), loss=options.loss, metrics=["accuracy"])
+    named = {"loss": options.loss, "metrics": ["accuracy"]} if options.loss else {}
+    model.compile(makers[options.optimizer](options.rate), **named)
     model.optimizer.build(model.trainable_variables)
 
 

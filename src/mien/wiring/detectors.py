@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.core.errors import SettingError
@@ -18,6 +19,8 @@ __all__ = ["open_detector", "open_mtcnn_detector"]
 TILE = 4096
 """Side of the tiles that pictures beyond ``TILED_ABOVE`` megapixels are searched in, pixels."""
 TILED_ABOVE = 40.0
+CASCADE = ("pnet", "rnet", "onet")
+"""The networks of MTCNN, by which its weights are told from those of other detectors."""
 
 
 def open_detector(house: House) -> Detector:
@@ -29,7 +32,8 @@ def open_detector(house: House) -> Detector:
     from mien.detectors.tiled import TiledDetector
 
     makers: dict[str, Callable[[House], Detector]] = {"mtcnn": open_mtcnn_detector, "haar": _haar}
-    makers |= {name: _of_format(house, name) for name in house.catalog.names("detector") if name not in makers}
+    others = [name for name in house.catalog.names("detector") if house.catalog.get(name).roles != CASCADE]
+    makers |= {name: _of_format(house, name) for name in others if name not in makers}
     name = house.settings.detector
     if name not in makers:
         raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}")
@@ -49,7 +53,20 @@ def open_mtcnn_detector(house: House) -> MtcnnDetector:
         thresholds=(s.pnet_threshold, s.rnet_threshold, s.onet_threshold),
         mode=s.mtcnn_mode,
     )
-    return open_mtcnn(house.weights("mtcnn"), options=options, runtime=house.runtime)
+    return open_mtcnn(_cascade_files(house), options=options, runtime=house.runtime)
+
+
+def _cascade_files(house: House) -> dict[str, Path]:
+    """The three networks that ``weights`` names: the published ones, or those of ``mien train mtcnn``.
+
+    Raises:
+        SettingError: no weights of that name, or not of a cascade.
+    """
+    name = house.settings.weights
+    cascades = [each for each in house.catalog.names("detector") if house.catalog.get(each).roles == CASCADE]
+    if name not in cascades:
+        raise SettingError(f"weights {name!r} are no cascade of MTCNN; choose one of {', '.join(cascades)}")
+    return house.weights(name)
 
 
 def _haar(house: House) -> Detector:

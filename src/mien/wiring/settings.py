@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     # what is used
     preset: str = "facenet"
     detector: str = "mtcnn"
+    weights: str = "mtcnn"
     embedder: str = "facenet"
     provider: str = "cpu"
     gpu_memory_fraction: Share | None = None

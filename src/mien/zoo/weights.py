@@ -20,7 +20,7 @@ from mien.core.errors import InputError, WeightsError
 from mien.zoo.catalog import SINGLE_SHOT, Catalog, Format, Source, WeightRecord, record_to_toml
 from mien.zoo.files import download, locked, sha256_of, write_atomically
 
-__all__ = ["Status", "check", "ensure", "export"]
+__all__ = ["Status", "check", "ensure", "export", "originals"]
 
 CONVERSION = 2
 """Counts up when a converter's output changes, so that files converted before are made anew."""
@@ -68,6 +68,16 @@ def ensure(record: WeightRecord, *, cache: Path, models: Path, download: bool = 
         WeightsError: missing or altered files, saying how to get them.
     """
     return _ensure(record, _Search(Path(cache), Path(models), download))
+
+
+def originals(record: WeightRecord, *, cache: Path, models: Path) -> dict[str, Path]:
+    """The verified foreign files of ``record`` by part, as they were published.
+
+    Raises:
+        WeightsError: missing or altered files, saying how to get them.
+    """
+    search = _Search(Path(cache), Path(models))
+    return {source.part: _source_file(record, source, search) for source in record.sources}
 
 
 def check(record: WeightRecord, *, cache: Path, models: Path) -> Status:

@@ -127,9 +127,16 @@ class Cascade:
 
     def settle(self, source: Source, windows: Windows, observer: Observer | None = None) -> Windows:
         """Faces among square ``windows``, through R-Net and O-Net."""
+        return self.decide(source, self.refine(source, windows, observer), observer)
+
+    def refine(self, source: Source, windows: Windows, observer: Observer | None = None) -> Windows:
+        """Those of square ``windows`` that R-Net takes for faces, as the squares it moves them to."""
         windows = self._judge(self.rnet, "rnet", source, windows, observer)
         windows = self._thin("rnet", windows, self.options.nms[2], observer)
-        windows = _at(windows, square(offset(windows.boxes, windows.outputs, extra=1)))
+        return _at(windows, square(offset(windows.boxes, windows.outputs, extra=1)))
+
+    def decide(self, source: Source, windows: Windows, observer: Observer | None = None) -> Windows:
+        """Faces among square ``windows`` by O-Net, with landmarks."""
         windows = self._judge(self.onet, "onet", source, windows, observer)
         landmarks = _landmarks(windows)
         boxes = offset(windows.boxes, windows.outputs[:, :4], extra=1)

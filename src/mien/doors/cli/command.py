@@ -133,6 +133,7 @@ EVERYWHERE = (
 )
 DETECTING = (
     Setting("detector", str, "mtcnn, haar, yunet, scrfd, or one you added.", "Finding faces"),
+    Setting("weights", str, "What MTCNN runs on: mtcnn, or what you trained (mien train mtcnn).", "Finding faces"),
     Setting("min_face", float, "Side of the smallest face to find, pixels of the original.", "Finding faces"),
     Setting("max_face", float, "Side of the largest face to find; leave out for any.", "Finding faces"),
     Setting("pnet_threshold", float, "Score a window needs at MTCNN's first stage.", "Finding faces"),

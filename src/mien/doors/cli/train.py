@@ -10,6 +10,7 @@ import typer
 from mien.doors.cli import train_compare, train_identifier
 from mien.doors.cli.command import DETECTING, Session, command
 from mien.doors.cli.pictures import shown
+from mien.doors.cli.train_mtcnn import mtcnn
 from mien.doors.cli.train_region import region
 from mien.doors.cli.train_running import run_recipe
 from mien.doors.cli.train_tools import recipe_tools
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     train_compare.register(train)
     train_identifier.register(train)
     command(train, "region", reads=True)(region)
+    command(train, "mtcnn", reads=True)(mtcnn)
 
 
 def classifier(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mien.training.marked import Place
     from mien.training.region import RegionTools, TrainedRegion
 
-__all__ = ["region"]
+__all__ = ["LEARNING", "PICTURES", "SAMPLES", "marked_places", "region"]
 
 LEARNING = "Learning"
 PICTURES = "Photographs"
@@ -93,11 +93,11 @@ def region(
         resume=resume,
         threads=session.house.settings.threads,
     )
-    places = _places(source, pictures, test, test_pictures)
+    places = marked_places(source, pictures, test, test_pictures)
     _finish(session, run_recipe(session, train_region(places, out, recipe, _tools(session)), out))
 
 
-def _places(
+def marked_places(
     source: Path, pictures: Path | None, test: Path | None, test_pictures: Path | None
 ) -> tuple[Place, Place | None]:
     """Where the photographs are, to learn from and to judge with."""
