@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from mien.attendance.book import Records, keep, unassigned
-from mien.core.attendance import Entry, Meeting, Question, Register, Session, Unassigned
-from mien.core.errors import InputError
+from mien.core.attendance import Question, Register, Session, Unassigned
 from mien.core.protocols import AttendanceLog
 
-__all__ = ["left_over", "meeting_on", "open_questions", "records_of", "register_of", "week_of"]
+__all__ = ["left_over", "open_questions", "records_of", "register_of", "week_of"]
 
 _DAY = timedelta(days=1)
 _NEVER = Session("no session", "ad hoc", "UTC")
@@ -60,15 +58,3 @@ def left_over(log: AttendanceLog, since: datetime, until: datetime) -> list[Unas
     """Sightings that mark nobody in any session, and why."""
     books = [records_of(log, session, since, until) for session in (_NEVER, *log.sessions())]
     return unassigned(books, since, until)
-
-
-def meeting_on(register: Register, day: date | None) -> tuple[Meeting, Sequence[Entry]]:
-    """The last meeting of a register, or the last one on a date, with its lines.
-
-    Raises:
-        InputError: there was none.
-    """
-    met = [m for m in register.meetings if day is None or m.date == day]
-    if not met:
-        raise InputError(f"{register.session.name} has not met {'yet' if day is None else f'on {day}'}")
-    return met[-1], [entry for entry in register.entries if entry.meeting == met[-1].key]

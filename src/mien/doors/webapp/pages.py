@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mien.core.errors import MienError
-from mien.doors.webapp import first, live, login, people, photos, style
+from mien.doors.webapp import attendance, first, live, login, people, photos, style
 from mien.doors.webapp.words import choose_language, t
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _run() -> None:
 def _pages(user: User) -> list[StreamlitPage]:
     """What somebody may see; the first is where they come in."""
     shown = [
+        st.Page(attendance.page, title=t("attendance.title"), icon=":material/fact_check:", url_path="attendance"),
         st.Page(photos.page, title=t("photos.title"), icon=":material/photo_library:", url_path="photos"),
         st.Page(people.page, title=t("people.title"), icon=":material/groups:", url_path="people"),
     ]
