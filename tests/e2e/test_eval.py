@@ -140,3 +140,31 @@ def test_records_of_one_protocol_are_compared_and_others_refused(mien, faces, ho
     assert altered.code == 1
     assert "different versions of them (facenet/embedder:" in altered.err
     assert mien("eval", "compare", "one").code == 2
+
+
+def test_identification_by_size_of_the_gallery(mien, faces, home):
+    """From a folder per person to rank 1 and its report; impossible sizes and templates are refused at once."""
+    result = mien("eval", "identification", faces, "--out", "out", "--left-out", "0", "--sizes", "2,4", "--json")
+    assert result.code == 0, result.err
+    record = result.json()
+    assert list(record["figures"]["by_size"]) == ["2", "4"]
+    assert record["figures"]["by_size"]["4"]["mated_probes"] == 8
+    assert {"cmc.png", "size.png", "cost.png", "report.md"} <= {f.name for f in (home / "out").iterdir()}
+    assert (
+        "4 can be in it" in mien("eval", "identification", faces, "--out", "o", "--left-out", "0", "--sizes", "9").err
+    )
+    assert (
+        "each with more than 3 pictures" in mien("eval", "identification", faces, "--out", "o", "--templates", "3").err
+    )
+
+
+def test_clusters_of_a_csv(mien, home):
+    """Two columns in, BCubed and pairs out, and a record where one is wanted."""
+    (home / "faces.csv").write_text("picture,truth,group\n1,a,1\n2,a,1\n3,a,2\n4,b,2\n5,,2\n", encoding="utf-8")
+    result = mien("eval", "clustering", "faces.csv", "--out", "out", "--json")
+    assert result.code == 0, result.err
+    assert result.json()["figures"]["bcubed"]["precision"] == 0.75
+    assert result.json()["protocol"]["faces_without_truth"] == 1
+    assert "BCubed" in (home / "out/report.md").read_text(encoding="utf-8")
+    (home / "faces.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    assert "expected the columns truth and group" in mien("eval", "clustering", "faces.csv").err

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import InputError
 from mien.core.vectors import similarities
-from mien.evaluation.verification import identity_interval
+from mien.evaluation.intervals import person_interval
 
 __all__ = ["Identification", "IdentificationRules", "Trial", "divide", "identify_trial", "judge_identification"]
 
@@ -165,14 +165,14 @@ def identify_trial(embeddings: Vectors, people: Rows, trial: Trial, rules: Ident
             continue  # ten strangers must be named at least, as for any rate
         limit = float(np.sort(stranger_best)[::-1][int(fpir * len(strangers))])
         hit = (rank == 1) & (own_score > limit)
-        rates[fpir] = (float(hit.mean()), identity_interval(hit, who, who), limit)
+        rates[fpir] = (float(hit.mean()), person_interval(hit, who), limit)
     return Identification(
         people=len(np.unique(people[trial.gallery])),
         templates=len(gallery),
         mated=len(trial.mated),
         strangers=len(strangers),
         cmc=tuple(float((rank <= k).mean()) for k in range(1, min(rules.ranks, len(names)) + 1)),
-        rank1_interval=identity_interval(rank == 1, who, who),
+        rank1_interval=person_interval(rank == 1, who),
         dir=rates,
         search_ms=_search_time(embeddings[gallery], embeddings[trial.mated[found[trial.mated]]]),
     )

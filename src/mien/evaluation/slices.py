@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from mien.core.errors import InputError
 from mien.datasets.pairs import Pairs
 from mien.evaluation.classification import wilson
-from mien.evaluation.verification import identity_interval, impostor_blocks, pair_similarity
+from mien.evaluation.intervals import person_interval
+from mien.evaluation.verification import impostor_blocks, pair_similarity
 
 __all__ = ["Slice", "needed", "slice_errors", "slice_of", "verification_slices"]
 
@@ -140,8 +141,7 @@ def verification_slices(
         own = pairs.same & (of[pairs.left] == name) & (of[pairs.right] == name)
         who = pairs.people[pairs.left[own]]
         rejected = similarity[own] <= threshold
-        interval = identity_interval(rejected, who, who) if own.any() else (0.0, 1.0)
-        missed = Slice(name, int(own.sum()), int(rejected.sum()), targets[0], _widest(interval, rejected))
+        missed = Slice(name, int(own.sum()), int(rejected.sum()), targets[0], person_interval(rejected, who))
         slices[name] = {
             "missed": missed,
             "accepted": _accepted(
@@ -149,12 +149,6 @@ def verification_slices(
             ),
         }
     return slices
-
-
-def _widest(interval: tuple[float, float], wrong: NDArray[np.bool_]) -> tuple[float, float]:
-    """The wider end of both intervals: the bootstrap has no width where nothing went wrong."""
-    low, high = wilson(float(wrong.mean()) if len(wrong) else 0.0, len(wrong))
-    return min(interval[0], low), max(interval[1], high)
 
 
 def _accepted(name: str, vectors: NDArray[np.float32], people: NDArray[np.intp], rule: tuple[float, float]) -> Slice:
