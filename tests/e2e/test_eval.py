@@ -168,3 +168,18 @@ def test_clusters_of_a_csv(mien, home):
     assert "BCubed" in (home / "out/report.md").read_text(encoding="utf-8")
     (home / "faces.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     assert "expected the columns truth and group" in mien("eval", "clustering", "faces.csv").err
+
+
+def test_groups_of_a_csv_at_one_threshold(mien, faces, home):
+    """Every column is a table of errors, too few trials are told, a missed target is warned of; a wrong file ends it at once."""
+    (home / "groups.csv").write_text("person,side\np0,left\np1,right\np2,left\np3,right\n", encoding="utf-8")
+    asked = ("eval", "verification", faces, "--out", "out", "--per-fold", "9", "--slices", "groups.csv")
+    result = mien(*asked, "--operating-far", "0.9", "--target-far", "0.4", "--target-miss", "0.3", "--json")
+    assert result.code == 0, result.err
+    side = result.json()["figures"]["slices"]["side"]
+    assert side["left"]["missed"]["words"] == "not enough data (6; need about 10)"
+    assert side["left"]["accepted"]["trials"] == 9
+    assert result.json()["protocol"]["slices"]["columns"] == ["side"]
+    assert "## By group, at one threshold" in (home / "out/report.md").read_text(encoding="utf-8")
+    (home / "groups.csv").write_text("person,side\nnobody,left\n", encoding="utf-8")
+    assert "says nothing of any" in mien(*asked, "--operating-far", "0.9").err

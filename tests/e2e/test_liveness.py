@@ -121,3 +121,19 @@ def test_models_that_cannot_be_added(mien, home, words, said):
     result = mien("models", "add", "m.onnx", *words)
     assert result.code != 0
     assert said in result.err
+
+
+def test_a_model_is_evaluated_on_a_folder_per_kind(mien, home, photo):
+    """A model that calls everything live refuses nobody and stops nothing; the record names it and its policy."""
+    photo("faces/live/a.png")
+    photo("faces/print/b.png", change=lambda a: a[:, ::-1])
+    (home / "all-live.onnx").write_bytes(model(live=True))
+    asked = ("eval", "liveness", "faces", "--out", "out")
+    assert "no classifier is called 'minifasnet'" in mien(*asked).err
+    assert mien("models", "add", "all-live.onnx", *BRING).code == 0
+    result = mien(*asked, "--json")
+    assert result.code == 0, result.err
+    found = result.json()["figures"]["pictures"]
+    assert (found["bpcer"]["share"], found["apcer"]["print"]["share"], found["acer"]) == (0, 1, 0.5)
+    assert result.json()["subject"]["classifier"] == "minifasnet"
+    assert "--live names the folder" in mien("eval", "liveness", "faces", "--out", "o", "--live", "real").err

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mien.datasets.pairs import Pairs
     from mien.evaluation.journal import Journal
     from mien.evaluation.pipeline import VerificationOptions
+    from mien.evaluation.slices_report import SliceRules
     from mien.evaluation.verification_report import Judged
 
 __all__ = ["read_pairs", "register", "without"]
@@ -38,6 +39,7 @@ __all__ = ["read_pairs", "register", "without"]
 SHEET = "worst-pairs.jpg"
 FAR = "1e-2,1e-3,1e-4,1e-5"
 TILE = 112
+GROUPS = "Groups"
 
 
 def register(group: typer.Typer) -> None:
@@ -62,16 +64,41 @@ def verification(
     ] = "wrong",
     far: Annotated[str, typer.Option(help="False accept rates, with commas; below 10 / N is refused.")] = FAR,
     draws: Annotated[int, typer.Option(min=100, help="Of the bootstrap over people.")] = 1000,
+    slices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Columns picture (or person) and any to group by: errors per group at one threshold.",
+            rich_help_panel=GROUPS,
+        ),
+    ] = None,
+    operating_far: Annotated[
+        float, typer.Option(help="The false accept rate that sets that threshold.", rich_help_panel=GROUPS)
+    ] = 1e-3,
+    target_miss: Annotated[
+        float,
+        typer.Option(help="Share of the pairs of one person that may be refused in a group.", rich_help_panel=GROUPS),
+    ] = 0.05,
+    target_far: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the pairs of two people that may be accepted in a group; else as --operating-far.",
+            rich_help_panel=GROUPS,
+        ),
+    ] = None,
     strict: Strict = False,
 ) -> int | None:
     """Accuracy, ROC and TAR at FAR with intervals: from the picture on, and of the embedder alone."""
+    from mien.datasets.groups import read_groups
     from mien.evaluation.gathering import gather_vectors, vectors_in
+    from mien.evaluation.slices_report import with_slices
     from mien.evaluation.verification_report import check_rates, judge_pairs
 
     listed, data = read_pairs(session, pictures, pairs, (folds, per_fold, seed), strict=strict)
     options = _options(failed, far, draws)
     if far != FAR:  # what nobody asked for is left out, what somebody did is refused before any work is done
         check_rates(listed, options.far)
+    grouping = _grouping(slices, (operating_far, target_miss, target_far), listed, pictures)
     begin(session, out, listed.pictures)
     house, subject = session.house, subject_of_run(session, embedder=True)
     named = {path.relative_to(pictures).as_posix(): path for path in listed.pictures}
@@ -86,6 +113,8 @@ def verification(
         names = [path.relative_to(pictures).as_posix() for path in judgeable.pictures]
         vectors = vectors_in(journal, names, house.embedder.space.dimensions)
         judged = judge_pairs(vectors, judgeable, protocol=data, subject=subject, options=options)
+        if grouping is not None:
+            judged = with_slices(judged, vectors, read_groups(grouping[0], names), grouping[1])
         _leave(session, out, judged, (names, journal))
         journal.finish()
     _tell(session, judged)
@@ -139,6 +168,26 @@ def without(session: Session, pairs: Pairs, readable: Sequence[bool], *, strict:
     )
 
 
+def _grouping(
+    file: Path | None, wanted: tuple[float, float, float | None], pairs: Pairs, root: Path
+) -> tuple[Path, SliceRules] | None:
+    """The file of groups and its rules, looked at before any work is done; None without."""
+    if file is None:
+        return None
+    from mien.datasets.groups import read_groups
+    from mien.evaluation.slices import needed
+    from mien.evaluation.slices_report import SliceRules
+    from mien.evaluation.verification_report import check_rates
+
+    far, miss, accepted = wanted
+    rules = SliceRules(far, miss, far if accepted is None else accepted)
+    needed(rules.target_miss)
+    needed(rules.target_far)
+    check_rates(pairs, (far,))
+    read_groups(file, [path.relative_to(root).as_posix() for path in pairs.pictures])
+    return file, rules
+
+
 def _options(failed: str, far: str, draws: int) -> VerificationOptions:
     from mien.evaluation.pipeline import VerificationOptions
 
@@ -151,11 +200,18 @@ def _options(failed: str, far: str, draws: int) -> VerificationOptions:
 
 def _leave(session: Session, out: Path, judged: Judged, done: tuple[Sequence[str], Journal]) -> None:
     """Everything that stays in the folder."""
+    from mien.evaluation.slices_report import slices_page, warnings_of
     from mien.evaluation.verification_report import verification_page, write_pairs
 
     write_pairs(judged, done[0], out / "pairs.csv")
     drawn = _draw_worst(session, out / SHEET, judged, [done[1].rows[name] for name in done[0]])
-    finish(session, out, judged.record, verification_page(judged, out, sheet=SHEET if drawn else ""))
+    page = verification_page(judged, out, sheet=SHEET if drawn else "")
+    slices = judged.record.figures.get("slices")
+    if slices:
+        page.insert(page.index("![Scores](scores.png)") + 2, slices_page(slices))
+        for line in warnings_of(slices):
+            session.out.problem(f"target missed: {line}")
+    finish(session, out, judged.record, page)
 
 
 def _draw_worst(session: Session, file: Path, judged: Judged, rows: Sequence[Mapping[str, Any]]) -> bool:
