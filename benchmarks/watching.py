@@ -1,6 +1,6 @@
 """A camera of 30 frames a second against a recogniser that manages 5: latency, and memory over half an hour.
 
-    python benchmarks/watching.py --data DIR
+    python benchmarks/watching.py --data DIR [--only latency|memory]
 
 Frames of a real 1280 × 720 clip, over and over, with its people enrolled (of a smaller one for memory). Latency is from the moment a frame is there to
 the moment it is decided, for the newest frame only (as ``mien watch`` does) and, beside it, for a queue that leaves no
@@ -35,7 +35,7 @@ from mien.media.cameras import Camera, CameraOptions
 from mien.media.video import VideoFile
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
-from report import arguments, conditions, data_folder, table, write_page, write_records
+from report import arguments, conditions, data_folder, read_records, table, write_page, write_records
 
 CLIP = "simplefr_Video_2.mp4"
 SMALL = "short_hamilton_clip.mp4"
@@ -44,6 +44,11 @@ RATE = 30.0
 """Frames a second of the camera."""
 PERIOD = 0.2
 """Seconds that the recogniser takes for a frame."""
+WAYS = (
+    ("newest frame only", PERIOD),
+    ("newest frame only, recogniser as fast as it is", 0.0),
+    ("every frame in a queue", PERIOD),
+)
 WARM = 500
 """Looks before memory is measured first."""
 
@@ -68,19 +73,20 @@ def main() -> None:
     parser = arguments(__doc__ or "", "watching")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each measurement of latency")
     parser.add_argument("--frames", type=int, default=54_000, help="that arrive while memory is measured")
+    parser.add_argument("--only", choices=("latency", "memory"), help="the other is kept from the results before")
     options = parser.parse_args()
+    *before, last = read_records(options.results) or [None]
     clips = data_folder(options, "clips")
     with TemporaryDirectory() as folder, House(load_settings(data_dir=folder, threads=2)) as house:
         for portrait in sorted((clips / "simplefr_people").glob("*.png")):
             house.recognizer.enroll(portrait.stem, [house.read(portrait, chip=160)])
         frames = compressed(clips / CLIP, 900)
         house.follower().follow(Picture(frames[0](), time=0.0))  # everything is loaded
-        records = [
-            latency(house, frames, "newest frame only", PERIOD, options),
-            latency(house, frames, "newest frame only, recogniser as fast as it is", 0.0, options),
-            latency(house, frames, "every frame in a queue", PERIOD, options),
-            memory(house, compressed(clips / SMALL, 275), options),
-        ]
+        if options.only != "memory":
+            before = [latency(house, frames, way, period, options) for way, period in WAYS]
+        if options.only != "latency":
+            last = memory(house, compressed(clips / SMALL, 275), options)
+    records = [*before, last]
     write_records(records, options.results)
     write_page(options.page, *page(records))
     print(options.page.read_text(encoding="utf-8"))
