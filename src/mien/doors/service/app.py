@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.core.errors import MienError
+from mien.doors.service.attendance import attendance
 from mien.doors.service.health import health
+from mien.doors.service.live import live
 from mien.doors.service.people import people
 from mien.doors.service.pictures import pictures
 from mien.doors.service.problems import ProblemError, problem_of, respond
@@ -70,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (pictures, people, templates, health):
+    for part in (pictures, people, templates, attendance, live, health):
         app.include_router(part)
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(MienError, _known)

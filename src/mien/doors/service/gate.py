@@ -85,11 +85,12 @@ class Gate:
         Raises:
             ProblemError: ``no_key``, ``wrong_key``, ``not_allowed``, ``keys_needed``, ``too_often``.
         """
-        if scope is None:
-            return Caller("anybody")
+        return Caller("anybody") if scope is None else await self.admit_with(asked, token_of(asked), scope)
+
+    async def admit_with(self, asked: HTTPConnection, token: str | None, scope: Scope) -> Caller:
+        """As ``admit``, with a key that came in another way than as a header."""
         address = asked.client.host if asked.client else ""
         self._slow_down(self._wrong, address, "wrong keys")
-        token = token_of(asked)
         key, keys = await run_in_threadpool(self._look_up, token)
         if not keys:
             _must_be_this_machine(asked, address)

@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "Detected",
     "Face",
+    "Given",
     "Identified",
     "IdentifyBody",
     "Merge",
+    "Name",
     "NewPerson",
     "PersonOut",
     "PictureBody",

@@ -7,63 +7,9 @@ import time
 import cv2
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
-from mien.doors.service.app import create_app
-from mien.doors.service.problems import KINDS
-from mien.wiring.settings import load_settings
-
-starlette_testclient = pytest.importorskip("starlette.testclient")
-HERE = "http://127.0.0.1:8000"
-
-
-def jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
-    return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[
-        1
-    ].tobytes()
-
-
-@pytest.fixture(scope="module")
-def portrait() -> bytes:
-    """A JPEG of one face."""
-    from skimage import data
-
-    return jpeg(np.ascontiguousarray(data.astronaut()[:200, 120:330]))
-
-
-@pytest.fixture(scope="module")
-def pair(portrait) -> bytes:
-    """A JPEG of two faces."""
-    one = cv2.cvtColor(cv2.imdecode(np.frombuffer(portrait, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    return jpeg(np.hstack([one, one]))
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory, cache_dir):
-    """One service for the module, on an empty gallery."""
-    home = tmp_path_factory.mktemp("service")
-    settings = load_settings(
-        data_dir=home, cache_dir=cache_dir, models_dir=home / "models", serve_inference=1, serve_queue=2, serve_max_mb=2
-    )
-    made = create_app(settings)
-    with starlette_testclient.TestClient(made, base_url=HERE, client=("127.0.0.1", 50000)):
-        yield made
-
-
-@pytest.fixture
-def client(app):
-    """A program on this machine, on a gallery without people and keys."""
-    gallery = app.state.service.house.gallery
-    for person in gallery.people():
-        gallery.remove(person.id)
-    for key in gallery.access.api_keys():
-        gallery.access.remove_key(key.id)
-    return starlette_testclient.TestClient(app, base_url=HERE, client=("127.0.0.1", 50000))
-
-
-@pytest.fixture
-def ada(client) -> str:
-    """The id of somebody without photographs."""
-    return client.post("/v1/people", json={"name": "Ada"}).json()["id"]
+from tests.e2e.service.calls import HERE, code, jpeg
 
 
 def enrol(client, person: str, picture: bytes, **more):
@@ -77,16 +23,6 @@ def enrol(client, person: str, picture: bytes, **more):
 
 def identify(client, picture: bytes, **more):
     return client.post("/v1/identify", content=picture, headers={"Content-Type": "image/jpeg"}, params=more)
-
-
-def code(response) -> str:
-    """The code of a problem, whose body is what the standard wants."""
-    body = response.json()
-    assert response.headers["content-type"] == "application/problem+json"
-    assert body["status"] == response.status_code == KINDS[body["code"]].status
-    assert body["remedy"]
-    assert body["detail"]
-    return body["code"]
 
 
 def test_somebody_is_enrolled_and_named(client, ada, portrait):
@@ -219,7 +155,7 @@ def test_guessing_keys_is_slowed_down(client, app):
     """After a number of wrong keys from one address it has to wait; others have not."""
     app.state.service.access.add_key("Office", ["read"])
     guess = {"Authorization": "Bearer mien_x_y"}
-    guesser = starlette_testclient.TestClient(app, base_url=HERE, client=("127.0.0.9", 1))
+    guesser = TestClient(app, base_url=HERE, client=("127.0.0.9", 1))
     codes = [code(guesser.get("/v1/people", headers=guess)) for _ in range(15)]
     assert codes[0] == "wrong_key"
     assert codes[-1] == "too_often"
@@ -238,7 +174,7 @@ def test_without_keys_only_programs_of_this_machine_come_in(client, headers):
 def test_without_keys_other_machines_stay_outside(app, client):
     """An address of another machine is refused as long as there is no key."""
     del client
-    stranger = starlette_testclient.TestClient(app, base_url=HERE, client=("192.0.2.7", 1))
+    stranger = TestClient(app, base_url=HERE, client=("192.0.2.7", 1))
     assert code(stranger.get("/v1/people")) == "keys_needed"
 
 
