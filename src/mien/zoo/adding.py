@@ -26,7 +26,34 @@ from mien.zoo.convert.facenet import convert_facenet
 from mien.zoo.convert.single_shot import free_size
 from mien.zoo.files import write_atomically
 
-__all__ = ["AddOptions", "add"]
+__all__ = ["FAMILIES", "AddOptions", "Feeding", "add"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """How the embedders of one family want their faces.
+
+    Args:
+        align: how chips are cut, as a user types it.
+        size: side of the chips where the file leaves it open, pixels.
+        mean: subtracted from each pixel.
+        scale: what the difference is divided by.
+        bgr: whether blue comes first.
+    """
+
+    align: str
+    size: int
+    mean: float
+    scale: float
+    bgr: bool = False
+
+
+FAMILIES: dict[str, Feeding] = {
+    "facenet": Feeding("box+32", 160, 127.5, 128.0),
+    "arcface": Feeding("arcface-112", 112, 127.5, 127.5),  # insightface, arcface_onnx.py
+    "sface": Feeding("arcface-112", 112, 0.0, 1.0),  # OpenCV, face_recognize.cpp: RGB from 0 to 255
+}
+"""What the embedders that go round were trained on, by what their users call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +184,9 @@ def _inspect(data: bytes, path: Path, options: AddOptions) -> tuple[int, Literal
     height, width = shape[2:] if layout == "nchw" else shape[1:3]
     if height != width:
         raise WeightsError(f"{path.name} should take square pictures, its input is {width} × {height}")
-    if shape[0] == 1:
+    if shape[0] > 1:
         raise WeightsError(
-            f"{path.name} takes one picture at a time; export it with a free batch size (first dimension)"
+            f"{path.name} takes {shape[0]} pictures at a time; export it with a free batch size (first dimension)"
         )
     return height or options.size, layout, _width(graph, path, options)
 

@@ -141,12 +141,17 @@ class OnnxNetwork:
     def run(self, batch: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
         """Run one batch ``(n, …)`` through the network; n may be 0. A cast to the model's input type is made if needed.
 
+        A model that was exported for one picture at a time is run for each in turn.
+
         Raises:
             InputError: if the shape of ``batch`` is not the model's.
         """
         session = self._session
         self._check_shape(batch.shape)
         n = len(batch)
+        if n > 1 and self.input_shape[0] == 1:
+            rows = [self.run(batch[i : i + 1]) for i in range(n)]
+            return tuple(np.concatenate(outputs) for outputs in zip(*rows, strict=True))
         if n == 0:  # not every operator accepts an empty batch: run one row of zeros and keep none of it
             batch = np.zeros((1, *batch.shape[1:]), self.input_dtype)
         array = np.ascontiguousarray(batch, dtype=self.input_dtype)

@@ -7,6 +7,7 @@ from mien.core.errors import DuplicateError, InputError, WeightsError
 from mien.zoo.adding import AddOptions, add
 from mien.zoo.catalog import Alignment, Catalog
 from mien.zoo.convert.graph import Graph
+from mien.zoo.runtime import OnnxNetwork
 from mien.zoo.weights import ensure
 from tests.unit.zoo.tensorflow_graph import training_graph
 
@@ -59,6 +60,17 @@ def test_a_name_is_not_taken_twice(tmp_path):
     add(tmp_path / "a.onnx", tmp_path, AddOptions(replace=True))
 
 
+def test_a_model_for_one_picture_at_a_time_is_taken_in(tmp_path):
+    """What was exported with a batch of one runs for every picture in turn, as SFace's file does."""
+    (tmp_path / "one.onnx").write_bytes(model((1, 3, 8, 8)))
+    record = add(tmp_path / "one.onnx", tmp_path / "models")
+    (file,) = ensure(record, cache=tmp_path, models=tmp_path / "models").values()
+    pictures = np.random.default_rng(0).uniform(size=(3, 3, 8, 8)).astype(np.float32)
+    (together,) = OnnxNetwork(file).run(pictures)
+    assert together.shape == (3, 4)
+    np.testing.assert_allclose(together[:, 0], pictures.mean(axis=(2, 3)).sum(axis=1), rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["../a", ".hidden", "a/b"])
 def test_a_name_stays_in_its_folder(tmp_path, name):
     """A name cannot lead out of the models folder."""
@@ -69,7 +81,7 @@ def test_a_name_stays_in_its_folder(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("shape", "why"),
-    [((1, 3, 8, 8), "one picture at a time"), (("n", 3, 8, 9), "square"), (("n", 8, 8, 1), "batch of pictures")],
+    [((4, 3, 8, 8), "4 pictures at a time"), (("n", 3, 8, 9), "square"), (("n", 8, 8, 1), "batch of pictures")],
 )
 def test_networks_that_do_not_fit_are_refused(tmp_path, shape, why):
     """A network that cannot be fed is refused, naming its input."""

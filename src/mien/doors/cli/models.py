@@ -16,6 +16,7 @@ from mien.doors.cli.command import NAMING, Exit, Session, ask, command
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
+    from mien.zoo.adding import Feeding
     from mien.zoo.catalog import Alignment, WeightRecord
 
 __all__ = ["register"]
@@ -129,7 +130,14 @@ def add(
     kind: Annotated[
         str, typer.Option(help="embedder, detector (with --format), or classifier (with --classes).")
     ] = "embedder",
-    format_: Annotated[str, typer.Option("--format", help="What kind of detector: yunet or scrfd.")] = "",
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="Of a detector: yunet or scrfd. Of an embedder: facenet, arcface or sface, which set --align, --size, --mean, "
+            "--scale and --bgr unless you do.",
+        ),
+    ] = "",
     classes: Annotated[
         str, typer.Option(help="What a classifier tells apart, in the order of its outputs, e.g. live,spoof.")
     ] = "",
@@ -137,16 +145,18 @@ def add(
         str, typer.Option(help="What makes probabilities of a classifier's outputs: softmax, sigmoid, none.")
     ] = "softmax",
     align: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="How faces are cut: box+32 (box and margin in pixels), context+0.5 (a square, the box grown by a half), "
-            "extended+0.5 (the box grown by a half on each side), arcface-112 or dlib-150 (landmarks)."
+            "extended+0.5 (the box grown by a half on each side), arcface-112 or dlib-150 (landmarks); else as FaceNet."
         ),
-    ] = "box+32",
-    size: Annotated[int, typer.Option(min=16, help="Side of a face where the file leaves it open, pixels.")] = 160,
-    mean: Annotated[float, typer.Option(help="Subtracted from every pixel.")] = 127.5,
-    scale: Annotated[float, typer.Option(help="What the difference is divided by.")] = 128.0,
-    bgr: Annotated[bool, typer.Option("--bgr", help="The network takes blue, green, red.")] = False,
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=16, help="Side of a face where the file leaves it open, pixels.")
+    ] = None,
+    mean: Annotated[float | None, typer.Option(help="Subtracted from every pixel.")] = None,
+    scale: Annotated[float | None, typer.Option(help="What the difference is divided by.")] = None,
+    bgr: Annotated[bool | None, typer.Option("--bgr/--rgb", help="The order of the network's channels.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Average a face and its mirror image.")] = False,
     licence: Annotated[str, typer.Option(help="Its licence, for the record.")] = "unknown: brought by the user",
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite weights of the same name.")] = False,
@@ -157,17 +167,19 @@ def add(
     from mien.zoo.adding import AddOptions
     from mien.zoo.adding import add as bring
 
+    kinds = _kind(kind, format_, classes, activation)
+    feeding = _feeding(format_, {"align": align, "size": size, "mean": mean, "scale": scale, "bgr": bgr})
     options = AddOptions(
         name=name,
-        size=size,
-        mean=(mean, mean, mean),
-        scale=scale,
-        channels="bgr" if bgr else "rgb",
-        alignment=_alignment(align),
+        size=feeding.size,
+        mean=(feeding.mean,) * 3,
+        scale=feeding.scale,
+        channels="bgr" if feeding.bgr else "rgb",
+        alignment=_alignment(feeding.align),
         flip=flip,
         licence=licence,
         replace=replace,
-        **_kind(kind, format_, classes, activation),
+        **kinds,
     )
     models = session.house.places["models"]
     record = bring(file, models, options)
@@ -176,7 +188,7 @@ def add(
         "kind": record.kind,
         "dimensions": record.dimensions or None,
         "classes": ", ".join(record.classes),
-        "faces": align if record.alignment else "",
+        "faces": feeding.align if record.alignment else "",
         "input": str(record.preprocessing or record.format),
         "licence": record.licence,
         "record": shown(models / f"{record.name}.toml"),
@@ -186,18 +198,32 @@ def add(
 
 def _kind(kind: str, format_: str, classes: str, activation: str) -> dict[str, Any]:
     """What ``AddOptions`` takes of --kind, --format, --classes and --activation."""
+    from mien.zoo.adding import FAMILIES
     from mien.zoo.catalog import SINGLE_SHOT
 
-    if kind not in {"embedder", "detector", "classifier"}:
+    formats = {"embedder": ("", *FAMILIES), "detector": SINGLE_SHOT, "classifier": ("",)}
+    if kind not in formats:
         raise SettingError(f"--kind is {kind!r}: expected embedder, detector or classifier")
-    if (kind == "detector") != bool(format_) or format_ not in {"", *SINGLE_SHOT}:
-        raise SettingError(f"--kind detector and --format come together: give --format {' or '.join(SINGLE_SHOT)}")
+    if format_ not in formats[kind]:
+        expected = " or ".join(name for name in formats[kind] if name) or "none"
+        raise SettingError(f"--format is {format_!r}: with --kind {kind} expected {expected}")
     if activation not in {"softmax", "sigmoid", "none"}:
         raise SettingError(f"--activation is {activation!r}: expected softmax, sigmoid or none")
     names = tuple(name.strip() for name in classes.split(",") if name.strip())
     if (kind == "classifier") != bool(names):
         raise SettingError("--kind classifier and --classes come together: give the classes, e.g. --classes live,spoof")
-    return {"kind": kind, "format": format_ or "onnx", "classes": names, "activation": activation}
+    taken = format_ if kind == "detector" else "onnx"
+    return {"kind": kind, "format": taken, "classes": names, "activation": activation}
+
+
+def _feeding(family: str, given: dict[str, Any]) -> Feeding:
+    """How faces are fed: as the family wants it, unless the user says otherwise."""
+    from dataclasses import replace as changed
+
+    from mien.zoo.adding import FAMILIES
+
+    said = {name: value for name, value in given.items() if value is not None}
+    return changed(FAMILIES.get(family, FAMILIES["facenet"]), **said)
 
 
 def _alignment(text: str) -> Alignment:

@@ -1,4 +1,4 @@
-"""Detectors that a user brings: added once, then named like ours."""
+"""Detectors and embedders that a user brings: added once, then named like ours."""
 
 import re
 
@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.zoo.catalog import Catalog
+from tests.fakes.brought import embedder_file
 from tests.fakes.single_shot import scrfd_file, yunet_file
 
 ADD = ("models", "add", "white.onnx", "--name", "white", "--kind", "detector")
@@ -40,9 +42,9 @@ def test_a_detector_is_brought_and_used(mien, home, white, family, data):
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [
-        (ADD, 2, "--kind detector and --format come together"),
-        ((*ADD, "--format", "mtcnn"), 2, "give --format yunet or scrfd"),
-        (("models", "add", "white.onnx", "--format", "yunet"), 2, "come together"),
+        (ADD, 2, "--format is '': with --kind detector expected yunet or scrfd"),
+        ((*ADD, "--format", "mtcnn"), 2, "expected yunet or scrfd"),
+        (("models", "add", "white.onnx", "--format", "yunet"), 2, "expected facenet or arcface or sface"),
         ((*ADD, "--format", "scrfd"), 1, "does not give what a scrfd network gives"),
         (("detect", "square.png", "--detector", "yunet"), 1, "mien models pull yunet downloads it .licence: MIT"),
         (("detect", "square.png", "--detector", "white"), 2, "unknown; choose one of mtcnn, haar"),
@@ -68,4 +70,26 @@ def test_people_are_named_from_yunets_landmarks(mien, photo, shared_data, embedd
     enrolled = mien("enroll", "Ada", "ada.jpg", *using)
     assert enrolled.code == 0, enrolled.err
     (picture,) = mien("who", "again.jpg", *using, "--json").json()
+    assert [face["match"]["name"] for face in picture["faces"]] == ["Ada"]
+
+
+@pytest.mark.parametrize(("family", "mean", "scale"), [("arcface", 127.5, 127.5), ("sface", 0.0, 1.0)])
+def test_an_embedder_is_brought_and_used(mien, home, photo, family, mean, scale):
+    """--format says how a family aligns and feeds faces; what else is said goes before it; the embedder then names people."""
+    (home / "face.onnx").write_bytes(embedder_file(batch=1))
+    add = ("models", "add", "face.onnx", "--format", family)
+    added = mien(*add, "--name", "mine")
+    assert added.code == 0, added.err
+    record = Catalog(home / "data" / "models").get("mine")
+    assert record.alignment.template == "arcface-112"
+    assert (record.preprocessing.size, record.preprocessing.channels) == (112, "rgb")
+    assert (record.preprocessing.mean, record.preprocessing.scale) == ((mean,) * 3, scale)
+    assert mien(*add, "--name", "other", "--bgr", "--align", "box+10").code == 0
+    other = Catalog(home / "data" / "models").get("other")
+    assert (other.preprocessing.channels, other.alignment.margin, other.preprocessing.mean[0]) == ("bgr", 10, mean)
+    photo("ada.jpg")
+    photo("darker.jpg", change=lambda image: (image * 0.8).astype(np.uint8))
+    assert mien("enroll", "Ada", "ada.jpg", "--embedder", "mine").code == 0
+    named = mien("who", "darker.jpg", "--embedder", "mine", "--threshold", "0.9", "--margin", "0", "--json")
+    (picture,) = named.json()
     assert [face["match"]["name"] for face in picture["faces"]] == ["Ada"]
