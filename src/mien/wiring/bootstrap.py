@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mien.core.faces import Faces, Picture
     from mien.core.protocols import Channel, Detector, Embedder, LivenessCheck, Network, Refiner
     from mien.detectors.mtcnn.detector import MtcnnDetector
+    from mien.jobs.backup import Places as BackupPlaces
     from mien.jobs.deliver import Post
     from mien.media.images import ReadOptions
     from mien.media.sources import Source, SourceOptions
@@ -287,6 +288,19 @@ class House:
         gallery = open_gallery(place)
         self._open.append(gallery)
         return gallery
+
+    @property
+    def backup_places(self) -> BackupPlaces:
+        """Where the parts of a backup are here.
+
+        Raises:
+            SettingError: the gallery is no file.
+        """
+        from mien.jobs.backup import Places as BackupPlaces
+        from mien.store.database import path_of
+        from mien.wiring.settings import settings_file
+
+        return BackupPlaces(path_of(self.settings.database_url), settings_file(), self.settings.models_folder)
 
     # delivery
 

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mien.core.errors import SettingError
 
-__all__ = ["PRESETS", "Settings", "config_files", "load_settings"]
+__all__ = ["PRESETS", "Settings", "config_files", "load_settings", "settings_file"]
 
 PRESETS = Path(__file__).with_name("presets.toml")
 
@@ -162,8 +162,16 @@ def config_files() -> list[Path]:
         if not named.is_file():
             raise SettingError(f"MIEN_CONFIG is {str(named)!r}: there is no such file; correct or unset it")
         return [named]
-    user = Path(platformdirs.user_config_dir("mien", appauthor=False)) / "mien.toml"
-    return [f for f in (Path("mien.toml"), user) if f.is_file()]
+    return [f for f in (Path("mien.toml"), _user_file()) if f.is_file()]
+
+
+def settings_file() -> Path:
+    """The settings file that is in force, the nearest if there are two; where one belongs if there is none."""
+    return next(iter(config_files()), _user_file())
+
+
+def _user_file() -> Path:
+    return Path(platformdirs.user_config_dir("mien", appauthor=False)) / "mien.toml"
 
 
 def load_settings(**given: Any) -> Settings:

@@ -8,6 +8,7 @@ import typer
 
 from mien.doors.cli import (
     attendance,
+    backup,
     calibrate,
     classify,
     dataset,
@@ -78,5 +79,6 @@ for module in (
     serve,
     demo,
     webapp,
+    backup,
 ):
     module.register(app)
