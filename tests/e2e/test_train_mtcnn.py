@@ -22,6 +22,7 @@ def test_train_on_from_the_published_weights_and_find_faces_with_them(mien, boxe
     words = ("train", "mtcnn", boxes, "--out", "run", "--name", "mine", "--from", "pretrained", *QUICK, "--json")
     result = mien(*words)
     assert result.code == 0, result.err
+    assert "rnet epoch 1 of 1: loss" in result.err
     figures = result.json()
     assert [each["network"] for each in figures["networks"]] == list(STAGES)
     for each in figures["networks"]:
@@ -38,6 +39,8 @@ def test_train_on_from_the_published_weights_and_find_faces_with_them(mien, boxe
     x, y, width, height = face["box"]
     assert abs(x + width / 2 - (FACE[0] + FACE[2]) / 2) < 15
     assert abs(y + height / 2 - (FACE[1] + FACE[3]) / 2) < 20
+    mistaken = mien("detect", home / "photos" / "plain.png", "--detector", "mine")
+    assert "--detector mtcnn --weights mine" in mistaken.err.replace("\n", " ")
     published = mien("detect", home / "photos" / "plain.png", "--json").json()[0]["faces"][0]
     assert published["confidence"] != face["confidence"]
     resumed = mien(*words, "--resume").json()

@@ -36,7 +36,9 @@ def open_detector(house: House) -> Detector:
     makers |= {name: _of_format(house, name) for name in others if name not in makers}
     name = house.settings.detector
     if name not in makers:
-        raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}")
+        cascade = name in house.catalog.names("detector")
+        hint = f"; {name} are weights of MTCNN: --detector mtcnn --weights {name}" if cascade else ""
+        raise SettingError(f"detector {name!r} is unknown; choose one of {', '.join(makers)}{hint}")
     return TiledDetector(makers[name](house), side=TILE, above=TILED_ABOVE)
 
 

@@ -23,6 +23,7 @@ def run_recipe(session: Session, recipe: Generator[Event, None, Result], out: Pa
     from mien.training.progress import Progress
 
     done: list[Result] = []
+    stage = ""
 
     def events() -> Any:
         done.append((yield from recipe))
@@ -30,19 +31,19 @@ def run_recipe(session: Session, recipe: Generator[Event, None, Result], out: Pa
     with session.out.steps() as at:
         for event in session.each(events()):
             if isinstance(event, Progress):
-                at(event.stage, event.index, event.total)
+                stage = event.stage
+                at(stage, event.index, event.total)
             else:
-                session.out.note(_epoch(event))
+                session.out.note(_epoch(event, stage))
     if not done:
         session.out.note(f"--resume goes on from the last epoch border in {shown(out)}")
     return done[0] if done else None
 
 
-def _epoch(event: EpochDone) -> str:
-    """One line, e.g. ``epoch 3 of 60: loss 0.512, validation 0.498, accuracy 0.770 (best so far)``."""
+def _epoch(event: EpochDone, stage: str) -> str:
+    """One line, e.g. ``epoch 3 of 60: loss 0.512, validation 0.498, accuracy 0.770 (best so far)``; the network before it."""
     line = event.epoch
     best = " (best so far)" if event.best == line.number else ""
     accuracy = "" if line.val_accuracy is None else f", accuracy {line.val_accuracy:.3f}"
-    return (
-        f"epoch {line.number} of {event.epochs}: loss {line.loss:.4f}, validation {line.val_loss:.4f}{accuracy}{best}"
-    )
+    which = stage.removeprefix("learn ") + " " if stage.startswith("learn ") else ""
+    return f"{which}epoch {line.number} of {event.epochs}: loss {line.loss:.4f}, validation {line.val_loss:.4f}{accuracy}{best}"
