@@ -109,7 +109,7 @@ def test_the_command_that_brings_the_model_is_told(mien, held_up):
     [
         (("--kind", "classifier"), "--classes come together"),
         (("--classes", "a,b"), "--classes come together"),
-        (("--kind", "dog"), "expected embedder or classifier"),
+        (("--kind", "dog"), "expected embedder, detector or classifier"),
         (("--kind", "classifier", "--classes", "a,b", "--activation", "x"), "softmax, sigmoid or none"),
         (("--kind", "classifier", "--classes", "a,b", "--align", "context+x"), "context+SHARE"),
         (("--kind", "classifier", "--classes", "a,b,c"), "one for each of a, b, c"),
