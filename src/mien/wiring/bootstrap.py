@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mien.media.images import ReadOptions
     from mien.media.sources import Source, SourceOptions
     from mien.recognition.enrolment import EnrolOptions
-    from mien.recognition.follower import Follower
+    from mien.recognition.follower import Follower, FollowOptions
     from mien.recognition.identification import CosineIdentifier
     from mien.recognition.quality import QualityLimits
     from mien.recognition.recognizer import Recognizer
@@ -165,13 +165,13 @@ class House:
 
         return open_mtcnn_detector(self)
 
-    def follower(self) -> Follower:
+    def follower(self, options: FollowOptions | None = None) -> Follower:
         """A follower for one stream."""
         from mien.recognition.attributes import AttributeVote
         from mien.recognition.follower import Follower
 
         vote = AttributeVote(self.classifiers) if self.classifiers else None
-        return Follower(self.recognizer, refiner=self.refiner, attributes=vote)
+        return Follower(self.recognizer, refiner=self.refiner, options=options, attributes=vote)
 
     def liveness(self, kind: str | None = None) -> LivenessCheck | None:
         """What tells living faces from pictures of faces, fresh for one stream; None if nothing is asked for.

@@ -9,6 +9,7 @@ import typer
 from mien.doors.cli import (
     attendance,
     backup,
+    blur,
     calibrate,
     classify,
     dataset,
@@ -63,6 +64,7 @@ for module in (
     enroll,
     who,
     watch,
+    blur,
     people,
     calibrate,
     attendance,
