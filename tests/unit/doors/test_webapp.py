@@ -209,3 +209,37 @@ def test_somebody_is_learnt_from_photographs_and_a_bad_one_is_told(app, astronau
     assert [s.value for s in at.success] == ["eileen.png: learnt."]
     assert "no face was found" in at.warning[0].value
     assert [(p.name, p.templates) for p in gallery().people()] == [("Eileen", 1)]
+
+
+def test_the_pages_speak_vietnamese(app):
+    """The second language reaches titles, buttons and a gate's reason; choosing English brings English back."""
+    from mien.doors.webapp.words import say_reason
+
+    at = goto(app(language="vi").run(), "people")
+    assert titles(at) == ["Mọi người"]
+    assert button(at, "Thêm")
+    assert "độ nét 12" in say_reason(Reason("gate", "sharpness", 12.0, 30.0, "--min-sharpness"))
+    at.selectbox(key="_language").set_value("en").run()
+    assert titles(at) == ["People"]
+
+
+@pytest.mark.parametrize("page", ["live", "attendance", "photos", "people", "lab", "system", "start"])
+def test_every_page_opens_without_a_fault(app, page):
+    """With nobody known and nothing set up, every page shows its title and no exception."""
+    at = goto(app().run(), page)
+    assert not at.exception
+    assert not at.error
+    assert len(at.title) == 1
+
+
+def test_a_backup_is_made_from_the_app(app):
+    """The page System makes one file and offers it; it says how many people are in it."""
+    from mien.doors.webapp.state import gallery
+
+    at = app()
+    gallery().add("Ada", [])
+    goto(at.run(), "system")
+    button(at, "Make a backup").click().run()
+    assert not at.exception
+    assert at.success[0].value.startswith("1 people")
+    assert at.session_state["backup"][1][:2] == b"PK"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mien.core.errors import MienError
-from mien.doors.webapp import attendance, first, live, login, people, photos, style
+from mien.doors.webapp import attendance, first, lab, live, login, people, photos, style, system
 from mien.doors.webapp.words import choose_language, t
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def _pages(user: User) -> list[StreamlitPage]:
     ]
     if user.may("operator"):
         shown.insert(0, st.Page(live.page, title=t("live.title"), icon=":material/videocam:", url_path="live"))
+        shown.append(st.Page(lab.page, title=t("lab.title"), icon=":material/science:", url_path="lab"))
     if user.may("admin"):
+        shown.append(st.Page(system.page, title=t("system.title"), icon=":material/settings:", url_path="system"))
         start = st.Page(first.page, title=t("first.title"), icon=":material/flag:", url_path="start")
         shown.insert(0 if st.session_state.get("fresh") else len(shown), start)
     return shown

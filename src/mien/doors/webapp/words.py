@@ -15,7 +15,7 @@ from mien.doors.webapp.state import options
 __all__ = ["LANGUAGES", "choose_language", "language", "phrase", "say_advice", "say_reason", "t", "texts"]
 
 TEXTS = Path(__file__).with_name("texts")
-LANGUAGES = {"en": "English"}
+LANGUAGES = {"en": "English", "vi": "Tiếng Việt"}
 _FALLBACK = "en"
 
 
