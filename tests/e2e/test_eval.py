@@ -54,7 +54,12 @@ def test_a_bad_picture_is_counted_and_the_rest_goes_on(mien, faces, home):
     record = json.loads((home / "out/record.json").read_text(encoding="utf-8"))
     assert record["protocol"]["missing_pictures"] == 1
     assert record["protocol"]["dropped_pairs"] > 0
-    assert mien("eval", "verification", faces, "--out", "strict", "--strict").code == 1
+    strict = ("eval", "verification", faces, "--out", "strict", "--strict")
+    assert mien(*strict).code == 1
+    (faces / "p0" / "0.png").write_bytes((faces / "p0" / "1.png").read_bytes())
+    again = mien(*strict)
+    assert again.code == 0, again.err
+    assert "going on: 11 pictures were done before" in again.err
 
 
 def test_pairs_that_name_absent_pictures_are_counted(mien, faces, home):
@@ -121,6 +126,9 @@ def test_a_detector_that_cannot_explain_itself_is_judged_all_the_same(mien, boxe
     assert result.code == 0, result.err
     assert "cannot say why" in result.err
     assert result.json()["figures"]["lost_at"] is None
+    subject = result.json()["subject"]
+    assert subject["detector_options"]["neighbours"] == 5
+    assert {name.split("/")[0] for name in subject["weights_sha256"]} == {"haar", "mtcnn"}
 
 
 def test_records_of_one_protocol_are_compared_and_others_refused(mien, faces, home):

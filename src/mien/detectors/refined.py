@@ -22,21 +22,21 @@ class RefinedDetector:
     """
 
     def __init__(self, detector: Detector, refiner: Refiner) -> None:
-        self._detector = detector
+        self.inner = detector
         self._refiner = refiner
 
     @property
     def name(self) -> str:
         """The name of the detector that finds the boxes."""
-        return self._detector.name
+        return self.inner.name
 
     def detect(self, image: NDArray[np.uint8]) -> Faces:
         """Faces of one image ``(H, W, 3)`` uint8 RGB with landmarks, surest first."""
-        return self._refiner.refine(image, self._detector.detect(image)).sorted("score")
+        return self._refiner.refine(image, self.inner.detect(image)).sorted("score")
 
     def at_scale(self, scale: float) -> RefinedDetector:
         """The same for images with ``scale`` pixels per pixel of the original."""
-        return RefinedDetector(self._detector.at_scale(scale), self._refiner)
+        return RefinedDetector(self.inner.at_scale(scale), self._refiner)
 
     def detect_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Faces]:
         """One table per image."""

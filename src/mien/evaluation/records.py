@@ -162,7 +162,9 @@ def installed_versions(packages: tuple[str, ...] = _PACKAGES) -> dict[str, str]:
 
 def subject_of(detector: Detector, embedder: Embedder | None = None) -> dict[str, Any]:
     """What was measured, for a record: the detector with its options, the embedding space."""
-    searching = getattr(detector, "inner", detector)  # a detector around a detector states the options of the latter
+    searching: object = detector
+    while hasattr(searching, "inner"):  # a detector around a detector states the options of the latter
+        searching = searching.inner
     options = getattr(searching, "options", None)
     stated = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
     subject: dict[str, Any] = {"detector": detector.name, "detector_options": stated}
