@@ -9,16 +9,17 @@ if TYPE_CHECKING:
 
 __all__ = ["finding_weights", "weights_of"]
 
-_REFINER = "mtcnn"
+_MTCNN = "mtcnn"
 
 
 def finding_weights(house: House) -> dict[str, str]:
     """sha256 by record and role of what finds faces, MTCNN's networks among them where they refine its boxes."""
     from mien.detectors.refined import RefinedDetector
 
+    s = house.settings
     inner = getattr(house.detector, "inner", house.detector)
-    refined = (_REFINER,) if isinstance(inner, RefinedDetector) else ()
-    return weights_of(house, house.settings.detector, *refined)
+    refined = (s.weights,) if isinstance(inner, RefinedDetector) else ()
+    return weights_of(house, s.weights if s.detector == _MTCNN else s.detector, *refined)
 
 
 def weights_of(house: House, *names: str) -> dict[str, str]:
