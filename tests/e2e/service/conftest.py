@@ -1,8 +1,13 @@
 """A service in this process: what the tests of its nouns share."""
 
+import socket
+import threading
+import time
+
 import cv2
 import numpy as np
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from mien.doors.service.app import create_app
@@ -52,3 +57,25 @@ def client(app):
 def ada(client) -> str:
     """The id of somebody without photographs."""
     return client.post("/v1/people", json={"name": "Ada"}).json()["id"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, cache_dir):
+    """The address of a service that really listens, on a gallery of its own, without keys."""
+    home = tmp_path_factory.mktemp("listening")
+    settings = load_settings(
+        data_dir=home, cache_dir=cache_dir, models_dir=home / "models", serve_max_mb=2, serve_upload_seconds=2
+    )
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings), log_level="error", ws_max_size=2_000_000, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
+    listening.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,17 +49,20 @@ Since = Annotated[date | None, Query(description="The first date; 30 days ago if
 Until = Annotated[date | None, Query(description="The last date; today if left out.")]
 
 _YEARS = range(1970, 2200)
+_LONGEST = timedelta(days=367)
+"""Of a register at once: everybody's lines of every day are made anew for each answer."""
+
 _CSV, _EXCEL = "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @attendance.get("/sessions", response_model=list[SessionOut], dependencies=[Depends(Needs("read"))])
-def list_sessions(request: Request) -> list[Session]:
+def list_sessions(request: Request) -> list[dict[str, Any]]:
     """Every session, in the order in which they were added."""
-    return _log(request).sessions()
+    return [_told(session) for session in _log(request).sessions()]
 
 
 @attendance.post("/sessions", response_model=SessionOut, status_code=201, dependencies=[Depends(Needs("attendance"))])
-def add_session(request: Request, body: SessionIn, response: Response) -> Session:
+def add_session(request: Request, body: SessionIn, response: Response) -> dict[str, Any]:
     """Add a session."""
     find_zone(body.zone)
     late = body.late_after_minutes
@@ -68,7 +71,7 @@ def add_session(request: Request, body: SessionIn, response: Response) -> Sessio
         early=timedelta(minutes=body.early_minutes),
         late_after=None if late is None else timedelta(minutes=late),
     )
-    start, end = (None if t is None else t.replace(tzinfo=None) for t in (body.start, body.end))
+    start, end = (None if t is None else time.fromisoformat(t) for t in (body.start, body.end))
     session = Session(
         name=body.name,
         kind=body.kind,
@@ -83,13 +86,13 @@ def add_session(request: Request, body: SessionIn, response: Response) -> Sessio
     )
     added = _log(request).add_session(session)
     response.headers["Location"] = f"/v1/attendance/sessions/{added.id}"
-    return added
+    return _told(added)
 
 
 @attendance.get("/sessions/{session_id}", response_model=SessionOut, dependencies=[Depends(Needs("read"))])
-def show_session(request: Request, session_id: str) -> Session:
+def show_session(request: Request, session_id: str) -> dict[str, Any]:
     """One session, by id or name."""
-    return _log(request).session(session_id)
+    return _told(_log(request).session(session_id))
 
 
 @attendance.delete("/sessions/{session_id}", dependencies=[Depends(Needs("attendance"))])
@@ -121,7 +124,7 @@ def show_roster(request: Request, session_id: str) -> list[dict[str, Any]]:
 def add_to_roster(request: Request, session_id: str, body: RosterIn) -> list[dict[str, Any]]:
     """Put people on the roster, all of them or none; answers the roster as it is then."""
     log = _log(request)
-    log.set_roster(log.session(session_id).id, body.people, since=body.since)
+    log.set_roster(log.session(session_id).id, list(dict.fromkeys(body.people)), since=body.since)
     return show_roster(request, session_id)
 
 
@@ -218,6 +221,12 @@ def answer(request: Request, sighting_id: str, body: Answered) -> Response:
     return Response(status_code=204)
 
 
+def _told(session: Session) -> dict[str, Any]:
+    hours = {name: None if t is None else f"{t:%H:%M}" for name, t in (("start", session.start), ("end", session.end))}
+    same = ("id", "name", "kind", "zone", "weekdays", "first", "last", "cameras")
+    return {**{name: getattr(session, name) for name in same}, **hours}
+
+
 def _log(request: Request) -> SqlAttendanceLog:
     return gallery_of(request).attendance
 
@@ -228,7 +237,10 @@ def _register(request: Request, session_id: str, since: date | None, until: date
         if day is not None and day.year not in _YEARS:
             raise ProblemError("invalid", f"{day} is no date of a register; give one such as 2026-03-02")
     session = log.session(session_id)
-    return register_of(log, session, *days_of(session, since, until, now), now=now)
+    first, last = days_of(session, since, until, now)
+    if last - first > _LONGEST:
+        raise ProblemError("invalid", f"a register of more than {_LONGEST.days} days is asked for in parts")
+    return register_of(log, session, first, last, now=now)
 
 
 def _seen(service: Service, log: SqlAttendanceLog, upload: Upload, where: tuple[str, datetime]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 Day = Annotated[date, Field(strict=False, ge=date(1970, 1, 1), lt=date(2200, 1, 1))]
-Clock = Annotated[time, Field(strict=False)]
+Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM.", examples=["08:00"])]
 Moment = Annotated[AwareDatetime, Field(strict=False)]
 Minutes = Annotated[float, Field(ge=0, le=1440)]
 Mark = Literal["present", "late", "left", "absent", "excused"]
@@ -54,8 +54,8 @@ class SessionOut(BaseModel):
     kind: str
     zone: str
     weekdays: list[int]
-    start: time | None
-    end: time | None
+    start: Clock | None
+    end: Clock | None
     first: date | None
     last: date | None
     cameras: list[str]
@@ -64,7 +64,7 @@ class SessionOut(BaseModel):
 class RosterIn(Given):
     """Who should come: names or ids; a name nobody has becomes a person without photographs."""
 
-    people: Annotated[list[Name], Field(max_length=10_000)]
+    people: Annotated[list[Name], Field(max_length=1000)]
     since: Day | None = None
 
 

@@ -128,11 +128,11 @@ def _identified_vector(service: Service, vector: NDArray[np.float32], space: str
 
 
 def _vector(body: IdentifyBody) -> NDArray[np.float32]:
-    vector = np.array(body.embedding, np.float32)
+    vector = np.array(body.embedding, np.float64)
     length = float(np.linalg.norm(vector))
     if body.image is not None or not np.isfinite(length) or not abs(length - 1) < 1e-2:
         raise ProblemError("invalid", "embedding must be a vector of length 1, given without an image")
-    return vector / np.float32(length)
+    return (vector / length).astype(np.float32)
 
 
 def _verified(service: Service, uploads: tuple[Upload, Upload], *, largest: bool) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -51,12 +53,18 @@ def serve(settings: Settings, told: Callable[[str], None]) -> None:
         ws_max_queue=2,  # frames nobody will look at are not kept
         backlog=256,
     )
+    for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked_to_stop, _leave)  # uvicorn ends gracefully, then hands the signal on to whoever was there
     with listening, tempfile.TemporaryDirectory(prefix="mien-metrics-") as folder:
         if settings.serve_workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
         else:
             os.environ[SHARED] = folder
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _must_be_safe(settings: Settings) -> None:
