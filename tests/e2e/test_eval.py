@@ -113,6 +113,19 @@ def test_detection_says_what_is_found_and_what_lost_the_rest(mien, boxes, home):
     assert not (home / "out/work.jsonl").exists()
 
 
+def test_pictures_are_grouped_by_a_file_of_ones_own(mien, boxes, home):
+    """Any truth may be grouped by a CSV of pictures; a group that is too small for the target says so."""
+    (home / "cameras.csv").write_text("picture,camera\na.png,door\nb.png,hall\n", encoding="utf-8")
+    asked = ("eval", "detection", boxes, "pictures", "--out", "out", "--no-why", "--slices", "cameras.csv")
+    result = mien(*asked, "--target-miss", "0.1", "--json")
+    assert result.code == 0, result.err
+    record = result.json()
+    assert record["figures"]["by"]["camera"]["hall"]["verdict"] == "not enough data"
+    assert record["protocol"]["target_miss"] == 0.1
+    assert "not enough data (1; need about 30)" in (home / "out/report.md").read_text(encoding="utf-8")
+    assert "above 0 and below 1" in mien(*asked, "--target-miss", "1").err
+
+
 def test_strict_stops_at_what_is_not_there(mien, boxes):
     """With --strict an absent picture ends it, in one line."""
     result = mien("eval", "detection", boxes, "pictures", "--out", "out", "--strict")

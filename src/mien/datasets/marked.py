@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from mien.datasets.annotations import (
 from mien.datasets.box_files import BoxFile, BoxLine, find_picture, read_boxes
 from mien.media.images import printable
 
-__all__ = ["MarkedSet", "read_marked"]
+__all__ = ["MarkedSet", "grouped", "read_marked", "without_outside"]
 
 ALL = "all"
 _PLACES = {"x1", "y1", "x2", "y2", "xmin", "ymin", "xmax", "ymax", "left", "top", "right", "bottom", "x", "y", "width"}
@@ -82,6 +82,46 @@ def read_marked(annotations: Path, *, pictures: Path, lists: Path | None = None)
             "give the folder that those names begin from"
         )
     return found
+
+
+def grouped(marked: MarkedSet, groups: Mapping[str, Sequence[str]]) -> MarkedSet:
+    """The set whose faces carry what is said of their picture; ``""`` becomes ``unknown``.
+
+    Args:
+        marked: what is there.
+        groups: for each column the group of every picture.
+    """
+    return replace(
+        marked,
+        pictures=tuple(
+            replace(
+                m,
+                labels={
+                    **m.labels,
+                    **{column: (each[i] or "unknown",) * len(m.boxes) for column, each in groups.items()},
+                },
+            )
+            for i, m in enumerate(marked.pictures)
+        ),
+    )
+
+
+def without_outside(marked: MarkedSet, sizes: Sequence[tuple[int, int]]) -> tuple[MarkedSet, int]:
+    """The set with counted faces that lie wholly outside their picture no longer counted, and how many there were.
+
+    Args:
+        marked: what is there; WIDER's own lists stay as they are.
+        sizes: width and height of the same pictures.
+    """
+    if marked.form == "wider":
+        return marked, 0
+    pictures, outside = [], 0
+    for m, (width, height) in zip(marked.pictures, sizes, strict=True):
+        b = m.boxes
+        inside = (b[:, 0] < width) & (b[:, 1] < height) & (b[:, 2] > 0) & (b[:, 3] > 0)
+        outside += int((~inside & m.counted[marked.levels[-1]]).sum())
+        pictures.append(replace(m, counted={level: mask & inside for level, mask in m.counted.items()}))
+    return replace(marked, pictures=tuple(pictures)), outside
 
 
 def _beside(annotations: Path) -> Path | None:

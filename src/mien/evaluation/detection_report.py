@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -29,8 +29,16 @@ from mien.evaluation.ellipses import EllipseCurve, ellipse_curve
 from mien.evaluation.misses import STAGE_WORDS, lost_at
 from mien.evaluation.records import Record, installed_versions, this_machine
 from mien.evaluation.reporting import conditions, digest, markdown_table, protocol_words, subject_words
+from mien.evaluation.slices import needed, slice_of
 
-__all__ = ["Detected", "DetectionRules", "detection_page", "judge_detection", "misses_of", "without_outside"]
+__all__ = [
+    "Detected",
+    "DetectionRules",
+    "detection_page",
+    "judge_detection",
+    "missed_targets",
+    "misses_of",
+]
 
 SIZES = (0, 10, 20, 40, 80, 160, 320)
 """Lower ends of the classes of height, pixels of the original."""
@@ -55,11 +63,13 @@ class DetectionRules:
         iou: least overlap of a detection with its face.
         floor: detections of a lower score are left out.
         false_positives: counts of wrong detections, over all pictures, to give the recall at.
+        target_miss: share of the faces of a group that may be missed; None asks for nothing.
     """
 
     iou: float = 0.5
     floor: float = 0.0
     false_positives: tuple[int, ...] = (10, 50, 100, 500)
+    target_miss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,24 +108,6 @@ def misses_of(
         return {"lost": dict(zip(map(str, rows.tolist()), lost_at(trace, mark.boxes[rows]), strict=True))}
 
     return look
-
-
-def without_outside(marked: MarkedSet, sizes: Sequence[tuple[int, int]]) -> tuple[MarkedSet, int]:
-    """The set with counted faces that lie wholly outside their picture no longer counted, and how many there were.
-
-    Args:
-        marked: what is there; WIDER's own lists stay as they are.
-        sizes: width and height of the same pictures.
-    """
-    if marked.form == "wider":
-        return marked, 0
-    pictures, outside = [], 0
-    for m, (width, height) in zip(marked.pictures, sizes, strict=True):
-        b = m.boxes
-        inside = (b[:, 0] < width) & (b[:, 1] < height) & (b[:, 2] > 0) & (b[:, 3] > 0)
-        outside += int((~inside & m.counted[marked.levels[-1]]).sum())
-        pictures.append(replace(m, counted={level: mask & inside for level, mask in m.counted.items()}))
-    return replace(marked, pictures=tuple(pictures)), outside
 
 
 def judge_detection(
@@ -211,6 +203,7 @@ def _rules(marked: MarkedSet, curves: Mapping[str, DetectionCurve], rules: Detec
         "unusable_boxes": marked.unusable,
         "iou": rules.iou,
         "score_floor": rules.floor,
+        "target_miss": rules.target_miss,
         "scales": [1.0],
         "resolution": "original",
         "rules": "eval_tools: ignored faces, 1,000 levels of the stretched score",
@@ -235,15 +228,21 @@ def _groups(found: Sequence[Faces], marked: MarkedSet, rules: DetectionRules) ->
                 kinds.setdefault(kind, {}).setdefault(labels[i], []).append(bool(hit[i]))
     order = {label: i for i, label in enumerate([*_size_names(), *(w for ws in _WORDS.values() for w in ws)])}
     return {
-        kind: {label: _share(own[label]) for label in sorted(own, key=lambda name: (order.get(name, len(order)), name))}
+        kind: {
+            label: _share(own[label], rules.target_miss)
+            for label in sorted(own, key=lambda name: (order.get(name, len(order)), name))
+        }
         for kind, own in kinds.items()
     }
 
 
-def _share(hits: Sequence[bool]) -> dict[str, Any]:
+def _share(hits: Sequence[bool], target: float | None) -> dict[str, Any]:
     recall = float(np.mean(hits))
     low, high = wilson(recall, len(hits))
-    return {"faces": len(hits), "found": int(sum(hits)), "recall": recall, "low": low, "high": high}
+    told = {"faces": len(hits), "found": int(sum(hits)), "recall": recall, "low": low, "high": high}
+    if target is None:
+        return told | {"need": FEW}
+    return told | {"need": needed(target), "verdict": slice_of("", ~np.array(hits, bool), target).verdict}
 
 
 def _kinds_of(m: MarkedPicture) -> dict[str, Sequence[str]]:
@@ -303,11 +302,23 @@ def _group_tables(figures: Mapping[str, Any], folder: Path) -> str:
 
 
 def _recall(group: Mapping[str, Any]) -> str:
-    return f"{group['recall']:.3f}" if group["faces"] >= FEW else f"not enough data ({group['faces']}; need {FEW})"
+    few = f"not enough data ({group['faces']}; need about {group['need']})"
+    return f"{group['recall']:.3f}" if group["faces"] >= group["need"] else few
 
 
 def _interval(group: Mapping[str, Any]) -> str:
-    return f"{group['low']:.3f} – {group['high']:.3f}" if group["faces"] >= FEW else ""
+    return f"{group['low']:.3f} – {group['high']:.3f}" if group["faces"] >= group["need"] else ""
+
+
+def missed_targets(figures: Mapping[str, Any], target: float) -> list[str]:
+    """A line per group that misses the target for sure: its whole interval lies above."""
+    return [
+        f"{kind} {label}: {1 - g['recall']:.3f} ({1 - g['high']:.3f} – {1 - g['low']:.3f}) of {g['faces']:,} faces are missed, the "
+        f"target is {target:g}"
+        for kind, groups in figures["by"].items()
+        for label, g in groups.items()
+        if g.get("verdict") == "misses"
+    ]
 
 
 def _lost_words(figures: Mapping[str, Any], folder: Path) -> str:

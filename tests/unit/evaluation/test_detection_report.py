@@ -9,14 +9,14 @@ import pytest
 from mien.core.faces import Faces, Picture
 from mien.core.reasons import Trace
 from mien.datasets.annotations import MarkedPicture
-from mien.datasets.marked import MarkedSet
+from mien.datasets.marked import MarkedSet, grouped, without_outside
 from mien.evaluation.detection import Truth, detection_curve, face_scores, recall_at_false_positives
 from mien.evaluation.detection_report import (
     DetectionRules,
     detection_page,
     judge_detection,
+    missed_targets,
     misses_of,
-    without_outside,
 )
 
 BOXES = np.array([[10, 10, 50, 50], [100, 10, 115, 25], [200, 200, 300, 320]], np.float32)
@@ -128,7 +128,7 @@ def test_misses_are_asked_about_once_per_picture():
 def test_report_says_what_there_is_too_little_of(tmp_path):
     """A class of three faces has no number; plots are drawn, the protocol stands there."""
     page = "\n".join(detection_page(judged(), tmp_path))
-    assert "not enough data (1; need 30)" in page
+    assert "not enough data (1; need about 30)" in page
     assert "smaller or larger than was searched for" in page
     assert "- iou: 0.5" in page
     assert (tmp_path / "precision-recall.png").is_file()
@@ -141,3 +141,19 @@ def test_fddb_has_its_own_scores(tmp_path):
     result = judged((marked(boxes=BOXES[:1], ellipses=ellipses),), rows=({**ROW, "lost": {}},), form="fddb")
     assert result.record.figures["fddb"]["10"]["discrete"] == 1
     assert "## FDDB's scores" in "\n".join(detection_page(result, tmp_path))
+
+
+def test_a_group_that_misses_the_target_is_named():
+    """Groups of pictures join the columns of the file; a target that a group misses for sure is told, too few are not."""
+    pictures = tuple(replace(marked(f"{i}.jpg", boxes=BOXES[:1])) for i in range(80))
+    tables = [found((10, 10, 50, 50, 0.9)) if i < 40 else Faces.empty() for i in range(80)]
+    groups = {"camera": ["door"] * 40 + ["hall"] * 36 + [""] * 4}
+    with_groups = grouped(MarkedSet("csv", pictures, ("all",)), groups)
+    rows = [ROW | {"lost": {}}] * 80
+    record = judge_detection(
+        tables, with_groups, rows, protocol={}, subject={}, rules=DetectionRules(target_miss=0.1)
+    ).record
+    verdicts = {name: g["verdict"] for name, g in record.figures["by"]["camera"].items()}
+    assert verdicts == {"door": "meets", "hall": "misses", "unknown": "not enough data"}
+    (line, _) = sorted(missed_targets(record.figures, 0.1))
+    assert line.startswith("camera hall: 1.000")

@@ -60,16 +60,31 @@ def detection(
     why: Annotated[
         bool, typer.Option("--why/--no-why", help="Ask the detector which stage lost each face, if it can say.")
     ] = True,
+    slices: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="A column picture and any to group by: recall of each group."),
+    ] = None,
+    target_miss: Annotated[
+        float | None, typer.Option(help="Share of the faces of a group that may be missed; warns where it is more.")
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Only every n-th picture, for a quick look.")] = 1,
     strict: Strict = False,
 ) -> int | None:
     """Precision and recall, average precision, recall by size and kind of face, and the stage that lost each miss."""
-    from mien.datasets.marked import read_marked
+    from mien.datasets.groups import read_groups
+    from mien.datasets.marked import grouped, read_marked
     from mien.evaluation.detection_report import DetectionRules, judge_detection
     from mien.evaluation.gathering import faces_in, gather_faces
+    from mien.evaluation.slices import needed
 
     counts = tuple(int(n) for n in numbers(false_positives, "--false-positives", whole=True))
+    rules = DetectionRules(iou, score_floor, counts, target_miss)
+    if target_miss is not None:
+        needed(target_miss)
     marked = _thinned(read_marked(annotations, pictures=pictures, lists=lists), every)
+    if slices is not None:
+        names = [m.path.relative_to(pictures).as_posix() for m in marked.pictures]
+        marked = grouped(marked, read_groups(slices, names))
     _tell_faults(session, marked, shown(annotations.name), strict=strict)
     begin(session, out, [m.path for m in marked.pictures])
     subject = subject_of_run(session)
@@ -89,7 +104,7 @@ def detection(
             [journal.rows[name] for name in names],
             protocol={"data": shown(annotations.name), "every": every, "seed": None},
             subject=subject,
-            rules=DetectionRules(iou, score_floor, counts),
+            rules=rules,
         )
         _leave(session, out, detected)
         journal.finish()
@@ -135,7 +150,7 @@ def _read_ones(
     session: Session, marked: MarkedSet, by_name: dict[str, MarkedPicture], journal: Journal, *, strict: bool
 ) -> tuple[MarkedSet, list[str]]:
     """The set without pictures that could not be read, and faces outside their picture not counted."""
-    from mien.evaluation.detection_report import without_outside
+    from mien.datasets.marked import without_outside
 
     names = [name for name in by_name if name in journal.rows]
     unread = [name for name in by_name if name not in journal.rows]
@@ -154,9 +169,12 @@ def _read_ones(
 
 def _leave(session: Session, out: Path, detected: Detected) -> None:
     """Everything that stays in the folder, and the figures in short."""
-    from mien.evaluation.detection_report import detection_page
+    from mien.evaluation.detection_report import detection_page, missed_targets
 
     record = detected.record
+    target = record.protocol["target_miss"]
+    for line in [] if target is None else missed_targets(record.figures, target):
+        session.out.problem(f"target missed: {line}")
     finish(session, out, record, detection_page(detected, out))
     rows = [
         {"level": level, "faces": curve.faces, "AP": curve.average_precision, "recall": curve.final_recall}
