@@ -13,6 +13,7 @@ from mien.core.library import Claim, Content, FileState, FileStatus, Seen, SeenC
 from mien.core.protocols import Clock
 from mien.store import library_rows as rows
 from mien.store.database import Database
+from mien.store.library_groups import SqlGroups
 from mien.store.library_reading import LibraryReading
 from mien.store.library_schema import library_contents, library_files
 
@@ -33,6 +34,11 @@ class SqlLibrary(LibraryReading):
         super().__init__(database)
         self._actor = actor
         self._clock = clock
+
+    @property
+    def groups(self) -> SqlGroups:
+        """Groups of unknown faces, and corrections."""
+        return SqlGroups(self._database, actor=self._actor, clock=self._clock)
 
     # what is on the disk
 
