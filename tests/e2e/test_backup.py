@@ -112,3 +112,20 @@ def test_a_backup_is_never_overwritten(mien, photo, home):
     again = mien("backup", "all.zip")
     assert again.code == 1
     assert "there already" in again.err
+
+
+def test_a_gallery_of_an_older_version_is_backed_up_as_it_is(mien, home):
+    """Backing up needs no upgrade of what is backed up; a file that is no gallery is refused in one line."""
+    import sqlite3
+
+    old = home / "old.db"
+    with sqlite3.connect(old) as connection:
+        connection.execute("CREATE TABLE people (id TEXT)")
+        connection.execute("INSERT INTO people VALUES ('a')")
+    connection.close()
+    assert mien("backup", "old.zip", "--database", old, "--json").json()[0]["people"] == 1
+    (home / "text.db").write_text("no database " * 200)
+    refused = mien("backup", "text.zip", "--database", home / "text.db")
+    assert refused.code == 1
+    assert refused.err.count("\n") == 1
+    assert not (home / "text.zip").exists()

@@ -74,8 +74,7 @@ def write_backup(database: Path, target: Path, files: Mapping[str, Path], *, mad
             packed = Path(folder) / "backup.zip"
             packed.touch(mode=0o600)
             _pack(packed, {_DATABASE: copy, **files}, made)
-            with open_gallery(copy, read_only=True) as gallery:
-                people = len(gallery.people())
+            people = _people(copy)
             packed.replace(target)
     except OSError as error:
         raise StoreError(
@@ -98,6 +97,15 @@ def _copy(source: Path, target: Path) -> None:
         raise StoreBusyError(f"{source} could not be copied ({error}); try again") from error
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{source} is damaged ({error}); it was not backed up") from error
+
+
+def _people(database: Path) -> int:
+    """How many people a database of any version knows."""
+    try:
+        with closing(sqlite3.connect(database)) as held:
+            return int(held.execute("SELECT count(*) FROM people").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{database.name} is no gallery ({error}); nothing was backed up") from error
 
 
 def _pack(target: Path, members: Mapping[str, Path], made: datetime) -> None:

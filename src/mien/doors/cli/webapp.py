@@ -10,6 +10,7 @@ import typer
 
 from mien.core.errors import SettingError
 from mien.doors.cli.command import DETECTING, GATE, LIVENESS, NAMING, Session, command
+from mien.doors.cli.pictures import shown
 
 __all__ = ["register"]
 
@@ -34,6 +35,10 @@ def web_app(
     no_login: Annotated[
         bool, typer.Option("--no-login", help="Everybody at this machine is admin; on 127.0.0.1 only.")
     ] = False,
+    launcher: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a file to double-click into this folder (the desktop), and end."),
+    ] = None,
     set_password: Annotated[
         bool, typer.Option("--set-password", help="Make or change the password of a user, and end.")
     ] = False,
@@ -41,17 +46,32 @@ def web_app(
     role: Annotated[Role | None, typer.Option(help="What they may do; the first user is admin.")] = None,
 ) -> None:
     """The web app: Live, People, Attendance, Photos, Lab, in the browser, until Ctrl-C."""
-    from mien.doors.webapp.launch import ServeOptions, check, serve, url_of
+    from mien.doors.webapp.launch import ServeOptions, check, is_running, serve, url_of
 
+    if launcher is not None:
+        _write_launcher(session, launcher)
+        return
     access = session.house.gallery.access
     if set_password:
         _set_password(session, user, role)
         return
     wanted = ServeOptions(address, port, certificate, key, browser=not no_browser)
+    if wanted.browser and is_running(wanted):
+        session.out.note(f"the app is running already: {url_of(wanted)}")
+        typer.launch(url_of(wanted))
+        return
     options = check(wanted, login=not no_login, users=len(access.users()))
     session.close()
     session.out.note(f"mien app: {url_of(options)}  (Ctrl-C ends it)")
     serve(session.given, options, login=not no_login, language=language or "")
+
+
+def _write_launcher(session: Session, folder: Path) -> None:
+    """The kind of file that this system opens with a double-click."""
+    from mien.doors.webapp.launchers import system_of, write_launcher
+
+    path = write_launcher(folder, system_of(sys.platform), sys.executable)
+    session.out.table("launcher", [{"file": shown(path)}], columns=("file",))
 
 
 def _set_password(session: Session, name: str, role: Role | None) -> None:

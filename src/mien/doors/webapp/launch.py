@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from mien.core.errors import InputError, MissingExtraError, SettingError
 
-__all__ = ["ServeOptions", "check", "flags_of", "is_local", "serve", "url_of"]
+__all__ = ["ServeOptions", "check", "flags_of", "is_local", "is_running", "serve", "url_of"]
 
 _LARGEST_UPLOAD = 500
 """Megabytes: a video of some minutes."""
@@ -50,6 +51,18 @@ def url_of(options: ServeOptions) -> str:
     scheme = "http" if options.certificate is None else "https"
     host = "127.0.0.1" if options.address in {"0.0.0.0", "::"} else options.address  # noqa: S104 - only compared with
     return f"{scheme}://{host}:{options.port}"
+
+
+def is_running(options: ServeOptions) -> bool:
+    """Whether the app answers there already: somebody has clicked the launcher twice."""
+    if not is_local(options.address) or options.certificate is not None or not options.port:
+        return False
+    try:
+        connection = HTTPConnection(options.address, options.port, timeout=1.0)
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().read() == b"ok"
+    except (OSError, HTTPException):
+        return False
 
 
 def check(options: ServeOptions, *, login: bool, users: int) -> ServeOptions:
