@@ -24,9 +24,13 @@ from mien.zoo.catalog import (
 )
 from mien.zoo.convert.facenet import convert_facenet
 from mien.zoo.convert.single_shot import free_size
-from mien.zoo.files import write_atomically
+from mien.zoo.files import sha256_of, write_atomically
 
 __all__ = ["FAMILIES", "AddOptions", "Feeding", "add"]
+
+
+UNKNOWN = "unknown: brought by the user"
+"""The licence of a file that nobody says anything about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class AddOptions:
         flip: average a chip and its mirror image.
         classes: what a classifier tells apart, in the order of its outputs; for one output, the class it means comes last.
         activation: what makes probabilities of a classifier's outputs.
-        licence: shown wherever the weights are listed.
+        licence: shown wherever the weights are listed; empty: that of a file in the catalog which is the same, else unknown.
         replace: overwrite weights of the same name.
     """
 
@@ -87,7 +91,7 @@ class AddOptions:
     flip: bool = False
     classes: tuple[str, ...] = ()
     activation: Activation = "softmax"
-    licence: str = "unknown: brought by the user"
+    licence: str = ""
     replace: bool = False
 
 
@@ -111,6 +115,7 @@ def add(path: Path, models: Path, options: AddOptions | None = None) -> WeightRe
     name = options.name or path.stem
     _check_name(name, models, replace=options.replace)
     data = _read(path, options.size)
+    known = _known(path, models)
     if options.kind == "detector":
         if options.format not in SINGLE_SHOT:
             raise InputError(f"a detector is brought as {' or '.join(SINGLE_SHOT)}, got the format {options.format!r}")
@@ -120,7 +125,8 @@ def add(path: Path, models: Path, options: AddOptions | None = None) -> WeightRe
         kind=options.kind,
         format=options.format,
         title=f"{path.name}, brought by the user",
-        licence=options.licence,
+        licence=options.licence or (known.licence if known else UNKNOWN),
+        trained_on=known.trained_on if known else "unknown",
         roles=(options.kind,),
         sources=(Source(options.kind, f"{name}.onnx", hashlib.sha256(data).hexdigest(), len(data)),),
         folder=models,
@@ -130,6 +136,13 @@ def add(path: Path, models: Path, options: AddOptions | None = None) -> WeightRe
     write_atomically(models / f"{name}.onnx", data)
     write_atomically(models / f"{name}.toml", record_to_toml(record).encode())
     return record
+
+
+def _known(path: Path, models: Path) -> WeightRecord | None:
+    """What the catalog says about this very file, under whatever name."""
+    found = sha256_of(path)
+    records = Catalog(models).all()
+    return next((record for record in records if any(source.sha256 == found for source in record.sources)), None)
 
 
 def _fed(record: WeightRecord, data: bytes, path: Path, options: AddOptions) -> WeightRecord:

@@ -71,6 +71,24 @@ def test_a_model_for_one_picture_at_a_time_is_taken_in(tmp_path):
     np.testing.assert_allclose(together[:, 0], pictures.mean(axis=(2, 3)).sum(axis=1), rtol=1e-5)
 
 
+def test_the_licence_of_a_known_file_is_kept(tmp_path):
+    """A file that the catalog knows under another name brings its licence along, unless another is said; others have none."""
+    (tmp_path / "a.onnx").write_bytes(model(("n", 3, 8, 8)))
+    models = tmp_path / "models"
+    assert add(tmp_path / "a.onnx", models).licence.startswith("unknown")
+    add(tmp_path / "a.onnx", models, AddOptions(replace=True, licence="for research only"))
+    assert add(tmp_path / "a.onnx", models, AddOptions(name="b")).licence == "for research only"
+    assert add(tmp_path / "a.onnx", models, AddOptions(name="c", licence="MIT")).licence == "MIT"
+
+
+def test_scrfds_file_is_known_as_not_for_commerce(tmp_path, shared_data):
+    """Whoever adds InsightFace's weights sees their terms, though they name none."""
+    file = shared_data / "models" / "scrfd" / "scrfd_500m_kps.onnx"
+    record = add(file, tmp_path, AddOptions(name="mine", kind="detector", format="scrfd"))
+    assert "non-commercial research only" in record.licence
+    assert record.trained_on == "WIDER FACE"
+
+
 @pytest.mark.parametrize("name", ["../a", ".hidden", "a/b"])
 def test_a_name_stays_in_its_folder(tmp_path, name):
     """A name cannot lead out of the models folder."""

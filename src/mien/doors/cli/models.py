@@ -158,7 +158,9 @@ def add(
     scale: Annotated[float | None, typer.Option(help="What the difference is divided by.")] = None,
     bgr: Annotated[bool | None, typer.Option("--bgr/--rgb", help="The order of the network's channels.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Average a face and its mirror image.")] = False,
-    licence: Annotated[str, typer.Option(help="Its licence, for the record.")] = "unknown: brought by the user",
+    licence: Annotated[
+        str, typer.Option(help="Its licence, for the record; known already if the file is one of the catalog's.")
+    ] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite weights of the same name.")] = False,
 ) -> None:
     """Bring your own embedder, detector or classifier: it becomes an ONNX file and a record in the models folder, used by its
