@@ -239,12 +239,14 @@ def auc(key):
 def page(record: Record) -> list[str]:
     """The page as paragraphs."""
     f, rules = record.figures, record.protocol
-    lost = sum(sum(row[s] for s in STAGES) for row in f["by_size"].values())
+    rows = list(f["by_size"].values())
+    many, lost = (sum(sum(row[s] for s in stages) for row in rows) for stages in (("face", *STAGES), STAGES))
     return [
         "# Where MTCNN loses faces",
         (
             f"{rules['faces']:,} marked faces of WIDER's hard list in {rules['pictures']} validation pictures, MTCNN as shipped "
-            f"(min face 20, thresholds .6 / .7 / .7); {lost} are not found (overlap {FOUND}). The stage that lost a face is that of "
+            f"(min face 20, thresholds .6 / .7 / .7). Of the {many:,} of {SIZES[0][0]} px and more {lost} are not found (overlap {FOUND}); "
+            "smaller ones are not searched for. The stage that lost a face is that of "
             f"the window near it (overlap {NEAR}) that came furthest, as `mien eval detection` tells it; 'nms': given up for a better "
             "window; 'box': a face was reported there, but not with half the overlap."
         ),
@@ -255,7 +257,7 @@ def page(record: Record) -> list[str]:
                 for size, row in f["by_size"].items()
             ),
         ),
-        "Share of the lost faces, with the 95 % interval over pictures:",
+        "Share of all lost faces, those below 10 px among them, with the 95 % interval over pictures:",
         table(["stage", "share", "95 %"], ([name, *shown(value)] for name, value in f["stages"].items())),
         "## Landmarks",
         (
