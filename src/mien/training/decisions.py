@@ -28,6 +28,7 @@ class Epoch:
         val_loss: over the validation samples afterwards.
         accuracy: as ``loss``; None where the task has none.
         val_accuracy: as ``val_loss``.
+        active: share of the triplets that were not yet as far apart as they should be; None where there are none.
         seconds: it took, validation and all; no decision looks at it.
     """
 
@@ -37,6 +38,7 @@ class Epoch:
     val_loss: float
     accuracy: float | None = None
     val_accuracy: float | None = None
+    active: float | None = None
     seconds: float = 0.0
 
 

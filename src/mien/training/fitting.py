@@ -37,7 +37,11 @@ __all__ = [
     "compile_model",
     "evaluate",
     "fit",
+    "no_number",
+    "optimizer_called",
     "predict",
+    "running_mean",
+    "seed_epoch",
     "start",
 ]
 
@@ -149,9 +153,11 @@ def fit(
         learnt = yield from _learn(model, training, number, options)
         held = evaluate(model, validation, options.batch)
         seconds = round(time.perf_counter() - began, 3)
-        done = Epoch(number, rate, learnt["loss"], held["loss"], learnt.get("accuracy"), held.get("accuracy"), seconds)
+        done = Epoch(
+            number, rate, learnt["loss"], held["loss"], learnt.get("accuracy"), held.get("accuracy"), seconds=seconds
+        )
         if not math.isfinite(done.val_loss):
-            raise _no_number(number, "in validation")
+            raise no_number(number, "in validation")
         history = [*history, done]
         kept.save(model, history, best=best_epoch(history) == number)
         yield EpochDone(done, options.epochs, best_epoch(history))
@@ -161,6 +167,13 @@ def fit(
 
 def compile_model(model: Any, options: FitOptions) -> None:
     """Give the model its loss and metrics, unless they are its own, and a fresh optimizer that has all its variables."""
+    named = {"loss": options.loss, "metrics": ["accuracy"]} if options.loss else {}
+    model.compile(optimizer_called(options), **named)
+    model.optimizer.build(model.trainable_variables)
+
+
+def optimizer_called(options: FitOptions) -> Any:
+    """A fresh optimizer of Keras."""
     keras = load_keras()
     makers = {
         "adam": keras.optimizers.Adam,
@@ -168,9 +181,7 @@ def compile_model(model: Any, options: FitOptions) -> None:
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
     }
-    named = {"loss": options.loss, "metrics": ["accuracy"]} if options.loss else {}
-    model.compile(makers[options.optimizer](options.rate), **named)
-    model.optimizer.build(model.trainable_variables)
+    return makers[options.optimizer](options.rate)
 
 
 def evaluate(model: Any, samples: Samples, batch: int) -> dict[str, float]:
@@ -180,7 +191,7 @@ def evaluate(model: Any, samples: Samples, batch: int) -> dict[str, float]:
     for rows in _batches(np.arange(len(samples)), batch):
         model.reset_metrics()  # Keras's own versions differ in whether a batch counts alone
         found = model.test_on_batch(samples.inputs(rows, 0), samples.targets[rows], return_dict=True)
-        means, seen = _mean(means, seen, found, len(rows)), seen + len(rows)
+        means, seen = running_mean(means, seen, found, len(rows)), seen + len(rows)
     return means
 
 
@@ -200,7 +211,7 @@ def class_weights(targets: NDArray[np.integer[Any]], classes: int) -> NDArray[np
 
 def _learn(model: Any, samples: Samples, number: int, options: FitOptions) -> Generator[Step, None, dict[str, float]]:
     """One epoch; returns the mean loss and metrics over it."""
-    _seed(options.seed, number)
+    seed_epoch(options.seed, number)
     order = np.random.default_rng([options.seed, number]).permutation(len(samples)).astype(np.intp)
     batches = list(_batches(order, options.batch))
     means: dict[str, float] = {}
@@ -209,19 +220,19 @@ def _learn(model: Any, samples: Samples, number: int, options: FitOptions) -> Ge
         weights = None if samples.weights is None else samples.weights[rows]
         model.reset_metrics()
         found = model.train_on_batch(samples.inputs(rows, number), samples.targets[rows], weights, return_dict=True)
-        means, seen = _mean(means, seen, found, len(rows)), seen + len(rows)
+        means, seen = running_mean(means, seen, found, len(rows)), seen + len(rows)
         if not math.isfinite(means["loss"]):
-            raise _no_number(number, f"at step {index} of {len(batches)}")
+            raise no_number(number, f"at step {index} of {len(batches)}")
         yield Step(number, options.epochs, index, len(batches), means["loss"])
     return means
 
 
-def _seed(seed: int, epoch: int) -> None:
+def seed_epoch(seed: int, epoch: int) -> None:
     """Fix the backend's own random numbers: torch's dropout draws from them, whatever seeds Keras keeps."""
     load_keras().utils.set_random_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
 
 
-def _mean(means: Mapping[str, float], seen: int, found: Mapping[str, Any], count: int) -> dict[str, float]:
+def running_mean(means: Mapping[str, float], seen: int, found: Mapping[str, Any], count: int) -> dict[str, float]:
     """The means over ``seen`` samples, with ``count`` more."""
     share = count / (seen + count)
     return {name: (1 - share) * means.get(name, 0.0) + share * float(value) for name, value in found.items()}
@@ -235,7 +246,8 @@ def _batches(rows: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
     yield from np.split(rows, cuts)
 
 
-def _no_number(epoch: int, where: str) -> TrainingError:
+def no_number(epoch: int, where: str) -> TrainingError:
+    """What is raised when a loss is no number any more; says which checkpoint is kept."""
     kept = f"the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else "there is no checkpoint yet"
     return TrainingError(
         f"the loss is no number any more in epoch {epoch} {where}; {kept}: go on with a tenth of the rate"

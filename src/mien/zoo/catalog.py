@@ -16,6 +16,7 @@ from mien.core.errors import NotFoundError, WeightsError
 from mien.core.people import Calibration
 
 __all__ = [
+    "CALIBRATION",
     "SINGLE_SHOT",
     "Activation",
     "Alignment",
@@ -35,6 +36,8 @@ SINGLE_SHOT: tuple[Format, ...] = ("yunet", "scrfd")
 """Formats of detectors of one network; what is brought of them is made fit for any size of picture first."""
 
 SUFFIX = ".toml"
+CALIBRATION = ".calibration.json"
+"""What a user's own embedder has beside its record, where its strangers were measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,7 @@ class Catalog:
 
     def __init__(self, models: Path | None = None) -> None:
         self._records = {name: _parse(name, entry) for name, entry in tomllib.loads(_stored("catalog.toml")).items()}
+        self._models = models
         for path in sorted(models.glob(f"*{SUFFIX}")) if models and models.is_dir() else ():
             self._records[path.stem] = _read(path)
 
@@ -242,8 +246,20 @@ class Catalog:
         return tuple(Calibration(**_frozen(row)) for row in rows)
 
     def calibration(self, space_id: str) -> Calibration | None:
-        """Impostor and genuine scores measured in this very space; None if nobody measured it."""
-        return next((c for c in self.calibrations() if c.space_id == space_id), None)
+        """Impostor and genuine scores measured in this very space; None if nobody measured it.
+
+        Raises:
+            WeightsError: those of a user's own embedder cannot be read.
+        """
+        ours = next((c for c in self.calibrations() if c.space_id == space_id), None)
+        own = None if self._models is None else self._models / f"{space_id.rpartition('-')[0]}{CALIBRATION}"
+        if ours is not None or own is None or not own.is_file():
+            return ours
+        try:
+            found = Calibration(**_frozen(json.loads(own.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError) as error:
+            raise WeightsError(f"{own} cannot be read as a calibration: {error}; mend or remove it") from error
+        return found if found.space_id == space_id else None
 
 
 def record_to_toml(record: WeightRecord) -> str:

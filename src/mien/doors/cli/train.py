@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.doors.cli import train_compare, train_identifier
+from mien.doors.cli import train_compare, train_embedder, train_identifier
 from mien.doors.cli.command import DETECTING, Session, command
 from mien.doors.cli.pictures import shown
 from mien.doors.cli.train_mtcnn import mtcnn
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     command(train, "classifier", DETECTING, reads=True)(classifier)
     train_compare.register(train)
     train_identifier.register(train)
+    train_embedder.register(train)
     command(train, "region", reads=True)(region)
     command(train, "mtcnn", reads=True)(mtcnn)
 
