@@ -57,14 +57,18 @@ class Bodies:
             self.held -= size
 
     async def _arrived(self, request: Request) -> bytes:
-        parts, size = [], 0
+        parts: list[bytes] = []
+        size = 0
         try:
             async with asyncio.timeout(self.seconds):
                 async for part in request.stream():
                     size += len(part)
-                    if size > self.largest:
+                    if size > 2 * self.largest:
                         break
-                    parts.append(part)
+                    if size > self.largest:  # thrown away, so that its sender comes to read why
+                        parts.clear()
+                    else:
+                        parts.append(part)
         except TimeoutError:
             raise ProblemError(
                 "too_slow", f"{size} bytes arrived within {self.seconds:g} s", headers=_HANG_UP

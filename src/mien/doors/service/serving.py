@@ -25,6 +25,12 @@ __all__ = ["serve"]
 _LAST_WORDS = 30
 """Seconds for what was taken to be finished after the service was asked to stop."""
 
+_ANSWERS_WITHIN = 120
+"""Seconds within which a process must answer its supervisor, or be replaced: it loads networks, on a busy machine slowly."""
+
+_BACKLOG = 256
+"""Connections that may wait to be accepted."""
+
 
 def serve(settings: Settings, told: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM; what was taken is finished first.
@@ -50,8 +56,9 @@ def serve(settings: Settings, told: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=_LAST_WORDS,
         forwarded_allow_ips=settings.serve_proxies,
         ws_max_size=int(settings.serve_max_mb * 1e6),
+        timeout_worker_healthcheck=_ANSWERS_WITHIN,
         ws_max_queue=2,  # frames nobody will look at are not kept
-        backlog=256,
+        backlog=_BACKLOG,
     )
     for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked_to_stop, _leave)  # uvicorn ends gracefully, then hands the signal on to whoever was there
@@ -82,6 +89,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(_BACKLOG)  # from here on whoever comes waits until the networks are loaded
     except OSError as error:
         listening.close()
         raise SettingError(f"cannot listen at {host}:{port}: {error.strerror}; choose another --port") from error
