@@ -29,7 +29,7 @@ from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
 from mien.zoo.convert.single_shot import free_size
 from mien.zoo.runtime import OnnxNetwork, RuntimeOptions
-from report import arguments, conditions, data_folder, table, write_page, write_records
+from report import arguments, conditions, data_folder, read_records, table, write_page, write_records
 
 USUAL = {"min_face": 20.0, "thresholds": (0.6, 0.7, 0.7)}
 LOW = {"min_face": 20.0, "thresholds": (0.5, 0.5, 0.3)}
@@ -62,6 +62,7 @@ def main() -> None:
     parser = arguments(__doc__ or "", "wider")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--pictures", type=int, help="only every n-th picture, for a quick look")
+    parser.add_argument("--add", action="store_true", help="keep the other rows of the results, measured the same way")
     options = parser.parse_args()
     wider = data_folder(options, "wider")
     split = wider / "wider_face_split"
@@ -72,9 +73,20 @@ def main() -> None:
     detectors = {name: detector_of(name, models) for name in options.only}
     found, times = run(detectors, marked)
     records = [record(name, detectors[name], found[name], marked, absent, times, models) for name in detectors]
+    records = with_others(records, read_records(options.results)) if options.add else records
     write_records(records, options.results)
     write_page(options.page, *page(records))
     print(options.page.read_text(encoding="utf-8"))
+
+
+def with_others(records: list[Record], before: list[Record]) -> list[Record]:
+    """What was measured now and, of what was measured before, the other rows: same protocol, machine and base of times."""
+    now = {record.subject["variant"] for record in records}
+    first = records[0]
+    kept = [r for r in before if r.subject["variant"] not in now]
+    alike = [r for r in kept if (r.protocol, r.machine) == (first.protocol, first.machine) and "time_base" in r.figures]
+    alike = [r for r in alike if r.figures["time_base"] == first.figures["time_base"]]
+    return sorted([*records, *alike], key=lambda r: list(VARIANTS).index(r.subject["variant"]))
 
 
 def detector_of(name: str, models: Path) -> Detector:
@@ -149,6 +161,7 @@ def record(
             "found": sum(map(len, found)),
             "at_own_threshold": at_threshold(curves["medium"], own_threshold(name)),
             "picture_ms": median(times[name]),
+            "time_base": next(iter(times)),
             "time_ratio": median(a / b for a, b in zip(times[name], base, strict=True)),
         },
         machine=this_machine(),
@@ -195,7 +208,7 @@ def page(records: list[Record]) -> list[str]:
         ),
         (
             f"Time is processor time with one thread: the median over the pictures of the ratio to {base} "
-            f"({first.figures['picture_ms']:.0f} ms a picture in the median); the detectors took turns on each picture. Unless "
+            f"({first.figures['picture_ms']:.0f} ms a picture in the median); the detectors of a run, this one always among them, took turns on each picture. Unless "
             "a row says otherwise: min face 20 px, MTCNN's thresholds .6 / .7 / .7 and pyramid factor .709. Low thresholds: "
             ".5 / .5 / .3; fine pyramid: factor .84. YuNet's and SCRFD's curves begin at a score of "
             f"{FLOOR}; 'as shipped' is precision / recall on the medium list with the threshold that users get (YuNet "
