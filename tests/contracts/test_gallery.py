@@ -12,14 +12,15 @@ from mien.store.gallery import open_gallery
 from tests.fakes.gallery import OTHER_SPACE, SPACE, MemoryGallery, make_template, same_template
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def gallery(request, tmp_path) -> Iterator[Gallery]:
     """Every gallery there is, empty."""
     if request.param == "memory":
         yield MemoryGallery()
-    else:
-        with open_gallery(tmp_path / "gallery.db") as opened:
-            yield opened
+        return
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else tmp_path / "gallery.db"
+    with open_gallery(url) as opened:
+        yield opened
 
 
 def test_empty_gallery_answers(gallery):

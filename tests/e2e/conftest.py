@@ -25,7 +25,7 @@ class Result:
 @pytest.fixture
 def home(tmp_path, monkeypatch, cache_dir) -> Path:
     """An empty home: gallery, models and settings of its own; converted weights shared."""
-    for name in ("MIEN_CONFIG", "MIEN_PRESET", "MIEN_DATABASE"):
+    for name in ("MIEN_CONFIG", "MIEN_PRESET", "MIEN_DATABASE", "MIEN_DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MIEN_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("MIEN_CACHE_DIR", str(cache_dir))

@@ -17,6 +17,7 @@ Only faults a caller can act on have a class here; each message names the value,
     ├── DeliveryError         a place outside does not take what is to be written there; says whether waiting helps
     └── StoreError            the database cannot do what was asked
         ├── StoreBusyError    another process holds it; trying again may help
+        │   └── StoreAwayError  the server does not answer; nothing was changed
         ├── StoreReadOnlyError  it cannot be written to
         └── StoreVersionError it was written by a newer mien
 """
@@ -34,6 +35,7 @@ __all__ = [
     "ProviderError",
     "SettingError",
     "SpaceMismatchError",
+    "StoreAwayError",
     "StoreBusyError",
     "StoreError",
     "StoreReadOnlyError",
@@ -122,6 +124,10 @@ class StoreError(MienError):
 
 class StoreBusyError(StoreError):
     """Another process holds the database; trying again may help."""
+
+
+class StoreAwayError(StoreBusyError):
+    """The server of the database does not answer; nothing was changed, trying again may help."""
 
 
 class StoreReadOnlyError(StoreError):

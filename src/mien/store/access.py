@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 from mien.core.errors import DuplicateError, InputError, MissingExtraError, NotFoundError
 from mien.core.protocols import Clock
 from mien.store import ledger
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.identities import new_id
 from mien.store.names import clean_name, name_key
 from mien.store.replies import SqlReplies
@@ -92,6 +92,7 @@ class User:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
+@resilient
 class SqlAccess:
     """Keys and users; ``SqlGallery.access`` gives one. May be shared by threads.
 

@@ -17,6 +17,7 @@ from mien.core.people import Person
 from mien.core.protocols import Clock
 from mien.store import attendance_rows as rows
 from mien.store import evidence_rows, identities, ledger
+from mien.store.database import resilient
 from mien.store.names import clean_name, name_key
 from mien.store.schema import answers, openings, sessions
 
@@ -46,6 +47,7 @@ class _Running:
         return nullcontext(self.connection)
 
 
+@resilient
 class SqlAttendanceLog:
     """Implements ``core.protocols.AttendanceLog``; ``SqlGallery.attendance`` gives one. May be shared by threads.
 

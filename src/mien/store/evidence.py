@@ -11,10 +11,8 @@ from mien.core.errors import NotFoundError
 from mien.core.people import Person
 from mien.core.protocols import Clock
 from mien.store import evidence_rows, identities, ledger, picture_rows
-from mien.store.database import Database
-from mien.store.erasure import compact
+from mien.store.database import Database, resilient
 from mien.store.schema import consents, evidence, pictures, sightings
-from mien.store.upgrades import copies
 
 __all__ = ["Consent", "Evidence", "Purged", "SqlEvidence", "overwritten"]
 
@@ -78,6 +76,7 @@ class Purged:
     notes: tuple[str, ...] = ()
 
 
+@resilient
 class SqlEvidence:
     """Consents and crops; ``SqlGallery.evidence`` gives one. ``SqlAttendanceLog.append`` writes crops.
 
@@ -179,8 +178,8 @@ class SqlEvidence:
 
 def overwritten(database: Database) -> tuple[str, ...]:
     """Rebuild the file; where bytes of what was deleted may still lie."""
-    notes = compact(database)
-    backups = copies(database.path)
+    notes = database.compact()
+    backups = database.copies()
     if backups:
         notes.append(f"copies made before upgrades may still hold them; delete {', '.join(map(str, backups))}")
     return tuple(notes)

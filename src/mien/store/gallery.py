@@ -1,4 +1,4 @@
-"""The gallery in an SQLite file: who is known, and by which faces."""
+"""The gallery in a database: who is known, and by which faces."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Self
 
 from sqlalchemy import Connection, func, select
 
-from mien.core.errors import NotFoundError, StoreError, StoreReadOnlyError
+from mien.core.errors import NotFoundError
 from mien.core.people import Calibration, EmbeddingSpace, Person, Template
 from mien.core.protocols import Clock
 from mien.store import changes, identities, ledger, records, transfer
-from mien.store.database import Database, path_of, sidecars
+from mien.store.database import Database, resilient
 from mien.store.disclosure import Disclosure, disclose
-from mien.store.erasure import Receipt, compact, erase, verify
+from mien.store.erasure import Receipt, erase, verify
+from mien.store.places import open_database
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
 from mien.store.schema import audit, people, templates
 from mien.store.shelves import Shelves
@@ -36,45 +37,27 @@ def open_gallery(
     clock: Clock | None = None,
     patience: float = 10.0,
 ) -> SqlGallery:
-    """The gallery in this file, which is made if it is not there and upgraded, after a copy, if it is older.
+    """The gallery in this file, which is made if it is not there and upgraded, after a copy, if it is older; or on a server.
 
     Args:
-        url_or_path: a path or ``sqlite:///PATH``.
+        url_or_path: a path, ``sqlite:///PATH`` or ``postgresql+psycopg://…``, which ``mien db upgrade`` brings up to date.
         read_only: change nothing; the file must be there. A file that cannot be written to is opened so by itself.
         actor: who works here, for the audit.
         clock: gives the time; the system's if None.
         patience: seconds to wait for another writer.
 
     Raises:
-        StoreError: the file is no gallery, or not there and ``read_only``.
-        StoreVersionError: a newer mien wrote it.
+        StoreError: the file is no gallery, or not there and ``read_only``; the server does not let us in.
+        StoreVersionError: a newer mien wrote it, or a server was not brought up to date.
         StoreReadOnlyError: it is not there and cannot be made.
     """
-    path = path_of(url_or_path)
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder; give the file of the gallery, e.g. {path / 'gallery.db'}")
-    if not path.exists():
-        if read_only:
-            raise StoreError(f"no gallery at {path}; enrol somebody first: mien enroll NAME PHOTO")
-        _make_file(path)
-    database = Database(path, read_only=read_only, patience=patience)
+    database = open_database(url_or_path, read_only=read_only, patience=patience)
     try:
         bring_up_to_date(database)
     except BaseException:
         database.close()
         raise
     return SqlGallery(database, actor=actor, clock=clock or _SystemClock())
-
-
-def _make_file(path: Path) -> None:
-    """An empty file that only its owner may read: faces are nobody else's business."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-    except OSError as error:
-        raise StoreReadOnlyError(
-            f"cannot make a gallery at {path} ({error.strerror}); name a place that can be written to"
-        ) from error
 
 
 class _SystemClock:
@@ -85,6 +68,7 @@ class _SystemClock:
         return datetime.now(UTC)
 
 
+@resilient
 class SqlGallery(Shelves):
     """Implements ``core.protocols.Gallery``; may be shared by threads, and its file by processes.
 
@@ -197,13 +181,11 @@ class SqlGallery(Shelves):
 
     def info(self) -> GalleryInfo:
         """What ``doctor`` shows."""
-        path = self._database.path
-        log, _ = sidecars(path)
         with self._database.reading() as connection:
             return GalleryInfo(
-                path=str(path),
-                bytes=sum(file.stat().st_size for file in (path, log) if file.exists()),
-                journal_mode=str(connection.exec_driver_sql("PRAGMA journal_mode").scalar()),
+                path=self._database.place,
+                bytes=self._database.size(connection),
+                journal_mode=self._database.journal(connection),
                 schema_version=version_of(self._database),
                 read_only=self._database.read_only,
                 revision=ledger.read_revision(connection),
@@ -269,10 +251,11 @@ class SqlGallery(Shelves):
             return identities.read_person(connection, person_id)
 
     def remove(self, who: str, *, alike: Sequence[str] = ()) -> Receipt:
-        """Forget a person so that nothing is left behind, verified on the raw bytes of the files.
+        """Forget a person so that nothing is left behind, verified as far as the database lets us look.
 
-        Rows, the write-ahead log, free pages and the copies of upgrades; only a hashed id stays in the audit. Faces of the
-        library go with them: those people named so, and of those without a name the ones in ``alike`` (ids).
+        In a file: rows, the write-ahead log, free pages and the copies of upgrades, byte by byte. On a server: every row.
+        Only a hashed id stays in the audit. Faces of the library go with them: those people named so, and of those without
+        a name the ones in ``alike`` (ids).
 
         Raises:
             NotFoundError: nobody is called ``who``.
@@ -294,7 +277,7 @@ class SqlGallery(Shelves):
 
     def compact(self) -> tuple[str, ...]:
         """Rebuild the file without free pages and fold the log into it; what hindered it, empty if nothing did."""
-        return tuple(compact(self._database))
+        return tuple(self._database.compact())
 
     def set_calibration(self, calibration: Calibration, measured_on: Iterable[str] = ()) -> None:
         """Keep the user's own calibration of a space, in place of an earlier one.

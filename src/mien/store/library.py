@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from mien.core.library import Claim, Content, FileState, FileStatus, Seen, SeenCounts
 from mien.core.protocols import Clock
 from mien.store import library_rows as rows
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.library_groups import SqlGroups
 from mien.store.library_reading import LibraryReading
 from mien.store.library_schema import library_contents, library_files
@@ -23,6 +23,7 @@ _CRASHES = 3
 """So many workers may end over a file before it is left alone."""
 
 
+@resilient
 class SqlLibrary(LibraryReading):
     """Implements ``core.protocols.Library``; may be shared by threads, and its database by processes and machines.
 

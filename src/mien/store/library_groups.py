@@ -12,7 +12,7 @@ from mien.core.errors import InputError, NotFoundError
 from mien.core.library import LibraryFace
 from mien.core.protocols import Clock
 from mien.store import identities, ledger
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.library_reading import one_face
 from mien.store.library_schema import library_apart, library_faces, library_groups, library_refusals
 
@@ -38,6 +38,7 @@ class FaceGroup:
     by_hand: bool
 
 
+@resilient
 class SqlGroups:
     """Groups and corrections; the library gives it."""
 

@@ -12,7 +12,7 @@ from mien.core.errors import NotFoundError
 from mien.core.library import FaceQuery, FaceTable, LibraryCounts, LibraryFace
 from mien.core.people import EmbeddingSpace
 from mien.store import library_rows as rows
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.library_schema import (
     library_apart,
     library_contents,
@@ -30,6 +30,7 @@ _CONTENTS = 256
 """Contents whose faces are read at a time: some 500 faces of 2 KB."""
 
 
+@resilient
 class LibraryReading:
     """The reading half of the library."""
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from mien.store.schema import UtcDateTime, metadata
+from mien.store.vector_type import STORED_VECTOR
 
 __all__ = ["library_apart", "library_contents", "library_faces", "library_files", "library_groups", "library_refusals"]
 
@@ -87,7 +88,7 @@ library_faces = Table(
     Column("detector", Text, nullable=False),
     Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=True, index=True),  # as people said
     Column("group_id", ForeignKey("library_groups.id", ondelete="SET NULL"), nullable=True, index=True),
-    Column("vector", LargeBinary, nullable=False),  # float32 little-endian, last: it may leave the page
+    Column("vector", STORED_VECTOR, nullable=False),  # float32 little-endian, last: it may leave the page
 )
 
 library_refusals = Table(

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from mien.core.attendance import Correction, Delivered, Target
 from mien.core.errors import DeliveryError, DuplicateError, InputError, NotFoundError
 from mien.core.protocols import Clock
-from mien.store import attendance_rows, erasure, ledger
+from mien.store import attendance_rows, ledger
 from mien.store import outbox_rows as rows
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.identities import new_id
 from mien.store.names import clean_name, name_key
 from mien.store.outbox_rows import HeldEdit, TargetState
@@ -61,6 +61,7 @@ class Failure:
     waiting: int
 
 
+@resilient
 class SqlOutbox:
     """``SqlGallery.outbox`` gives one; it closes with the gallery. May be shared by threads.
 
@@ -229,7 +230,7 @@ class SqlOutbox:
 
     def wipe(self) -> list[str]:
         """Rebuild the file so that no freed page remembers whoever was withdrawn; what hindered it."""
-        return erasure.compact(self._database)
+        return self._database.compact()
 
     def fail(self, target_id: str, failure: Failure) -> None:
         """The target is not up to date; nothing happens if it was removed meanwhile."""

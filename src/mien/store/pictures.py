@@ -7,13 +7,14 @@ from sqlalchemy import func, select
 from mien.core.people import FacePhoto
 from mien.core.protocols import Clock
 from mien.store import identities, ledger, picture_rows
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.evidence import Purged, overwritten
 from mien.store.schema import pictures, template_pictures
 
 __all__ = ["SqlPictures"]
 
 
+@resilient
 class SqlPictures:
     """Kept pictures; ``SqlGallery.pictures`` gives one. ``SqlGallery.add`` writes them with their templates.
 

@@ -12,12 +12,13 @@ from mien.core.errors import NotFoundError
 from mien.core.people import EmbeddingSpace, Template
 from mien.core.protocols import Clock
 from mien.store import identities, ledger, picture_rows, records
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.schema import templates
 
 __all__ = ["SqlReembedding"]
 
 
+@resilient
 class SqlReembedding:
     """Templates in a space that is not searched yet; ``SqlGallery.reembedding`` gives one.
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import delete, insert, select, update
 
 from mien.core.protocols import Clock
-from mien.store.database import Database
+from mien.store.database import Database, resilient
 from mien.store.schema import replies
 
 __all__ = ["Reply", "SqlReplies"]
@@ -33,6 +33,7 @@ class Reply:
     content: str | None
 
 
+@resilient
 class SqlReplies:
     """Replies by caller and key; ``SqlAccess.replies`` gives one. May be shared by threads and processes.
 

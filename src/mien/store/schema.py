@@ -28,6 +28,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from mien.store.vector_type import STORED_VECTOR
+
 __all__ = [
     "UtcDateTime",
     "access_keys",
@@ -129,7 +131,7 @@ templates = Table(
     Column("quality", JSON, nullable=False),
     Column("detector", Text, nullable=False),
     Column("created", UtcDateTime, nullable=False),
-    Column("vector", LargeBinary, nullable=False),  # float32 little-endian, last: it may leave the page
+    Column("vector", STORED_VECTOR, nullable=False),  # float32 little-endian, last: it may leave the page
 )
 
 Index("ix_templates_photo", templates.c.photo_sha256, templates.c.space_id)

@@ -1,4 +1,4 @@
-"""Bring a database to this version of the schema, after a copy of the file."""
+"""Bring a database to this version of the schema: a file by itself, after a copy; a server only when told to."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from mien.core.errors import StoreError, StoreVersionError
 from mien.store.database import Database
 
-__all__ = ["OURS", "Steps", "bring_up_to_date", "copies", "version_of"]
-
-APPLICATION_ID = int.from_bytes(b"mien", "big")
-"""Stands in the header of every gallery (``PRAGMA application_id``), so that no other program's file is taken for one."""
+__all__ = ["OURS", "Steps", "bring_up_to_date", "upgrade", "version_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,47 +32,53 @@ OURS = Steps(Path(__file__).parent / "migrations", "0008")
 def bring_up_to_date(database: Database, steps: Steps = OURS) -> None:
     """Create the tables of a new file or run the steps an older one lacks; a current one is only looked at.
 
-    Before an older file is touched, a copy ``NAME.before-VERSION.bak`` is made beside it.
+    Before an older file is touched, a copy ``NAME.before-VERSION.bak`` is made beside it. A server is only looked at:
+    who upgrades it decides for every machine that works with it, and says so (``upgrade``).
 
     Raises:
-        StoreVersionError: the file is of a newer version, or an older one that may not be written to.
-        StoreError: the file belongs to another program.
+        StoreVersionError: it is of a newer version, or an older one that may not be written to here.
+        StoreError: it belongs to another program.
     """
     version = version_of(database)
     if version == steps.head:
         return
     _check_version(database, version, steps)
+    if not database.upgrades_itself:
+        state = f"is of version {version}, this mien needs {steps.head}" if version else "has no tables of mien yet"
+        raise StoreVersionError(f"{database.place} {state}; bring it up to date: mien db upgrade")
+    upgrade(database, steps)
+
+
+def upgrade(database: Database, steps: Steps = OURS) -> tuple[str, str]:
+    """Run the steps that are missing, all or none; the version before (empty for none) and after.
+
+    Raises:
+        StoreVersionError: it is of a newer version, or may not be written to.
+        StoreError: it belongs to another program, or lacks what we need.
+    """
+    version = version_of(database)
+    _check_version(database, version, steps)
     with database.writing() as connection:
         # Another process may have done it meanwhile: what counts is what is found under the lock.
-        version = _version(connection)
-        if version and version != steps.head:
-            database.copy_to(_copy_name(database.path, steps))
-        if version != steps.head:
-            _run(connection, steps)
+        found = _version(connection)
+        if found != steps.head:
+            database.before_upgrade(connection, found, steps.head)
+            _run(database, connection, steps)
+    return version, steps.head
 
 
 def version_of(database: Database) -> str:
-    """The version of the schema in the file; empty for a new one.
+    """The version of the schema in the database; empty for a new one.
 
     Raises:
-        StoreError: the file is a database of another program.
+        StoreError: the tables there are another program's.
     """
     with database.reading() as connection:
         has_tables = bool(inspect(connection).get_table_names())
-        is_ours = connection.exec_driver_sql("PRAGMA application_id").scalar() == APPLICATION_ID
-        version = _version(connection) if is_ours else ""
+        version = _version(connection) if has_tables and database.is_ours(connection) else ""
     if has_tables and not version:
-        raise StoreError(f"{database.path} is a database of another program; give the path of a gallery, or a new one")
+        raise StoreError(f"{database.place} is a database of another program; give the path of a gallery, or a new one")
     return version
-
-
-def copies(path: Path) -> list[Path]:
-    """Copies that upgrades have left beside the database ``path``."""
-    return sorted(p for p in path.parent.iterdir() if p.name.startswith(f"{path.name}.before-") and p.suffix == ".bak")
-
-
-def _copy_name(path: Path, steps: Steps) -> Path:
-    return path.with_name(f"{path.name}.before-{steps.head}.bak")
 
 
 def _version(connection: Connection) -> str:
@@ -87,16 +90,16 @@ def _version(connection: Connection) -> str:
 def _check_version(database: Database, version: str, steps: Steps) -> None:
     if version > steps.head:
         raise StoreVersionError(
-            f"{database.path} is of version {version}, this mien knows {steps.head}; upgrade it: pip install -U mien"
+            f"{database.place} is of version {version}, this mien knows {steps.head}; upgrade it: pip install -U mien"
         )
-    if database.read_only:
+    if database.read_only and version != steps.head:
         raise StoreVersionError(
-            f"{database.path} is of version {version or 'none'}, this mien needs {steps.head} and may not write to it; "
+            f"{database.place} is of version {version or 'none'}, this mien needs {steps.head} and may not write to it; "
             "open it once with write access"
         )
 
 
-def _run(connection: Connection, steps: Steps) -> None:
+def _run(database: Database, connection: Connection, steps: Steps) -> None:
     # Alembic costs a quarter of a second: imported only when there is something to do.
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
@@ -108,4 +111,4 @@ def _run(connection: Connection, steps: Steps) -> None:
         for step in reversed(list(scripts.iterate_revisions(steps.head, _version(connection) or "base"))):
             step.module.upgrade()
     context.stamp(scripts, steps.head)
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.sign(connection)

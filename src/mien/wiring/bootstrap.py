@@ -279,11 +279,13 @@ class House:
     def gallery(self) -> SqlGallery:
         """The people that are known; opened at the first use."""
         from mien.store.gallery import open_gallery
+        from mien.store.places import file_of
 
         place = self.settings.database_url
         if ":memory:" in place:
             raise SettingError("a gallery lives in a file: give database a path (a temporary one to try things)")
-        if not self.create and self.settings.database and not Path(place.removeprefix("sqlite:///")).exists():
+        file = file_of(place)
+        if not self.create and self.settings.database and file is not None and not file.exists():
             raise NotFoundError(f"there is no gallery at {place}; mien enroll --database {place} makes one")
         gallery = open_gallery(place)
         self._open.append(gallery)
@@ -297,10 +299,15 @@ class House:
             SettingError: the gallery is no file.
         """
         from mien.jobs.backup import Places as BackupPlaces
-        from mien.store.database import path_of
+        from mien.store.places import file_of, without_password
         from mien.wiring.settings import settings_file
 
-        return BackupPlaces(path_of(self.settings.database_url), settings_file(), self.settings.models_folder)
+        file = file_of(self.settings.database_url)
+        if file is None:
+            raise SettingError(
+                f"{without_password(self.settings.database_url)} is on a server; back it up there, with pg_dump"
+            )
+        return BackupPlaces(file, settings_file(), self.settings.models_folder)
 
     # delivery
 

@@ -1,4 +1,4 @@
-"""Galleries for the tests of the store."""
+"""Galleries for the tests of the store: each test runs on a file and on PostgreSQL, unless it is marked ``file``."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,10 +16,17 @@ class FixedClock:
         return datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
+def pytest_generate_tests(metafunc):
+    """Both kinds of database for whoever asks for one."""
+    if "kind" in metafunc.fixturenames:
+        file_only = metafunc.definition.get_closest_marker("file") is not None
+        metafunc.parametrize("kind", ["sqlite"] if file_only else ["sqlite", "postgres"])
+
+
 @pytest.fixture
-def path(tmp_path) -> Path:
-    """Where the gallery is."""
-    return tmp_path / "gallery.db"
+def path(kind, request, tmp_path) -> Path | str:
+    """Where the gallery is: a path, or a URL."""
+    return tmp_path / "gallery.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture

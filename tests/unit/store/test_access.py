@@ -28,6 +28,7 @@ def test_a_key_opens_what_it_is_for_and_nothing_else(gallery):
         assert checking.check_key(wrong) is None, wrong
 
 
+@pytest.mark.file
 def test_the_file_keeps_no_secret(gallery, path):
     """Neither a key nor a password is in the database or its log, nor anything they could be computed from."""
     _, token = gallery.access.add_key("Door", ["read"])

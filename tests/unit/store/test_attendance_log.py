@@ -14,7 +14,7 @@ from mien.core.attendance import Correction, Opening, Rules, Session, Sighting
 from mien.core.errors import DuplicateError, InputError, NotFoundError
 from mien.store.gallery import open_gallery
 from mien.store.schema import metadata
-from mien.store.upgrades import OURS, copies, version_of
+from mien.store.upgrades import OURS, version_of
 from tests.fakes.gallery import make_template
 from tests.unit.store import workers
 from tests.unit.store.test_processes import integrity
@@ -238,6 +238,7 @@ def test_a_merged_person_keeps_what_both_did(gallery, log, ada, bob):
     assert log.sightings()[-1].person_id == bob
 
 
+@pytest.mark.file
 def test_an_older_gallery_gets_the_tables(path, gallery):
     """A file of version 0001 is opened after a copy, keeps its people and takes sightings."""
     gallery.add("Ada", [make_template(1)])
@@ -248,10 +249,11 @@ def test_an_older_gallery_gets_the_tables(path, gallery):
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     with open_gallery(path) as opened:
         assert version_of(opened._database) == OURS.head
-        assert [copy.name for copy in copies(path)] == [f"gallery.db.before-{OURS.head}.bak"]
+        assert [copy.name for copy in opened._database.copies()] == [f"gallery.db.before-{OURS.head}.bak"]
         assert opened.attendance.append([sighting(opened.person("Ada").id)]) == 1
 
 
+@pytest.mark.file
 def test_a_writer_killed_a_hundred_times(path, gallery, log, ada):
     """Kill -9 at any moment: what the writer was told is written is there, once; sending it again doubles nothing."""
     deadline = clock.monotonic() + LONGEST

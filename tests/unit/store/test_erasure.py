@@ -6,8 +6,8 @@ import pytest
 
 from mien.core.errors import NotFoundError, StoreBusyError
 from mien.store.byte_search import search
-from mien.store.database import Database
 from mien.store.gallery import open_gallery
+from mien.store.sqlite import SqliteDatabase
 from tests.fakes.gallery import SPACE, make_template
 from tests.unit.store import workers
 from tests.unit.store.test_processes import start
@@ -44,6 +44,7 @@ def fill(gallery):
     return templates
 
 
+@pytest.mark.file
 def test_nothing_is_left(path, gallery):
     """After removal no file holds name, ids, digests or a part of a vector, with the gallery still open."""
     templates = fill(gallery)
@@ -120,6 +121,7 @@ def test_short_name_is_admitted(gallery):
     assert "too short" in receipt.notes[0]
 
 
+@pytest.mark.file
 def test_a_reader_elsewhere_is_admitted(path, gallery):
     """Another process that reads keeps the log from being folded: the receipt says so, and compact mends it later."""
     templates = fill(gallery)
@@ -144,6 +146,7 @@ def test_busy_writer_elsewhere_removes_nothing(path, gallery):
     assert gallery.person(NAME).templates == 29
 
 
+@pytest.mark.file
 def test_copies_of_upgrades_are_destroyed(path, gallery):
     """A copy that an upgrade left goes if it holds the person, and stays if it does not."""
     old = path.with_name("gallery.db.before-0000.bak")
@@ -157,10 +160,11 @@ def test_copies_of_upgrades_are_destroyed(path, gallery):
     assert not any(secret in content_of(path.parent) for secret in secrets(templates))
 
 
+@pytest.mark.file
 def test_verification_finds_what_is_left(path, gallery, monkeypatch):
     """Without overwriting, rebuilding and folding, the search finds the traces and the receipt does not say verified."""
     fill(gallery)
-    monkeypatch.setattr(Database, "execute_alone", lambda *_: [(0, 0, 0)])
+    monkeypatch.setattr(SqliteDatabase, "execute_alone", lambda *_: [(0, 0, 0)])
     receipt = gallery.remove(NAME)
     assert not receipt.verified
     assert any(trace.startswith("vector in ") for trace in receipt.traces)
@@ -189,6 +193,7 @@ def test_gallery_behind_a_link(tmp_path):
     assert not any(secret in content for secret in secrets(templates))
 
 
+@pytest.mark.file
 def test_small_changes_leave_nothing_either(path):
     """A former name, a removed face and a face dropped by a merge are overwritten once the gallery is closed."""
     with open_gallery(path) as gallery:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from mien.core.attendance import Sighting
 from mien.core.errors import InputError, NotFoundError
 from mien.media.crops import crop_jpegs
 from mien.store.gallery import open_gallery
-from mien.store.schema import metadata, people
+from mien.store.schema import consents, metadata, people
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -69,6 +70,7 @@ def test_the_same_sighting_again_keeps_nothing_new(gallery, ada, bob):
     assert gallery.evidence.crops() == []
 
 
+@pytest.mark.file
 def test_consent_taken_back_takes_the_crops_along(gallery, ada, bob, path):
     """Also those where the face may have been theirs; their bytes are in no file any more."""
     gallery.evidence.set_consent(bob, allowed=True)
@@ -91,7 +93,7 @@ def test_an_answer_settles_whose_crop_it_is(gallery, ada, bob, who, left):
     gallery.evidence.set_consent(bob, allowed=True)
     keep(gallery, seen("either", None, ada, bob))
     with gallery._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE consents SET evidence = 0 WHERE person_id = ?", (bob,))
+        connection.execute(update(consents).where(consents.c.person_id == bob).values(evidence=False))
     gallery.attendance.answer(["either"], who)
     assert {c.sighting_id for c in gallery.evidence.crops()} == left
 
@@ -111,6 +113,7 @@ def test_kept_for_so_long_and_no_longer(gallery, ada):
     assert len(gallery.attendance.sightings()) == 1
 
 
+@pytest.mark.file
 def test_a_removed_person_takes_their_crops_along(gallery, ada, bob, path):
     """Named, or a candidate only: the crops are counted, their bytes searched for, and found nowhere."""
     gallery.evidence.set_consent(bob, allowed=True)
@@ -123,6 +126,7 @@ def test_a_removed_person_takes_their_crops_along(gallery, ada, bob, path):
     assert crop[len(crop) // 2 :][:32] not in path.read_bytes()
 
 
+@pytest.mark.file
 def test_the_search_finds_a_crop_that_is_left(gallery, ada, path):
     """Were its bytes still in a file of the gallery, the receipt would say so."""
     keep(gallery, seen("a", ada))
@@ -157,6 +161,7 @@ def test_what_is_no_crop_is_refused(gallery, ada):
         gallery.evidence.crop("a")
 
 
+@pytest.mark.file
 def test_a_removal_that_was_not_verified_is_verified_later(gallery, ada, path):
     """While another program reads, the log keeps its pages; once it has gone, the same receipt is verified."""
     gallery.add("Eve", [])

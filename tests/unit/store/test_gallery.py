@@ -228,6 +228,7 @@ def test_refused_change_leaves_no_line(gallery):
     assert gallery.audit() == []
 
 
+@pytest.mark.file
 def test_info(path, gallery):
     """The doctor sees where, how big, in which mode and how full the gallery is."""
     gallery.add("Ada", [make_template(1), make_template(2, OTHER_SPACE)])
@@ -241,6 +242,7 @@ def test_info(path, gallery):
 # The file
 
 
+@pytest.mark.file
 def test_only_the_owner_may_read_it(path, gallery):
     """Faces are nobody else's business: the file and its log are closed to others."""
     gallery.add("Ada", [make_template(1)])
@@ -248,6 +250,7 @@ def test_only_the_owner_may_read_it(path, gallery):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@pytest.mark.file
 def test_read_only_refuses_changes(path, gallery):
     """A gallery opened for reading finds people and refuses changes, naming the file."""
     gallery.add("Ada", [make_template(1)])
@@ -258,6 +261,7 @@ def test_read_only_refuses_changes(path, gallery):
             reading.add("Bob", [])
 
 
+@pytest.mark.file
 def test_file_on_a_read_only_medium(path, monkeypatch):
     """A file that may not be written to is opened for reading without being asked."""
     with open_gallery(path) as gallery:
@@ -269,6 +273,7 @@ def test_file_on_a_read_only_medium(path, monkeypatch):
             gallery.rename("Ada", "Bob")
 
 
+@pytest.mark.file
 def test_reading_what_is_not_there(path):
     """Reading a gallery that is not there says how to make one, and makes none."""
     with pytest.raises(StoreError, match="mien enroll"):
@@ -291,6 +296,7 @@ def test_place_that_cannot_be(tmp_path):
         open_gallery(tmp_path)
 
 
+@pytest.mark.file
 @pytest.mark.parametrize(
     "content", [b"this is no database, but long enough to be looked at" * 100, b"%PDF-1.7 rubbish" * 999]
 )
@@ -302,6 +308,7 @@ def test_file_that_is_no_database(path, content):
     assert path.read_bytes() == content
 
 
+@pytest.mark.file
 def test_database_of_another_program(path):
     """A database that is not ours is refused and gets no tables."""
     other = sqlite3.connect(path)
@@ -314,7 +321,8 @@ def test_database_of_another_program(path):
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("postgresql://host/db", "postgresql"),
+        ("mysql://ada:secret@host/db", r"mysql URL"),
+        ("postgresql://ada:secret@host", r"ada:\*\*\*@host names no database"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("://", "no database URL"),
@@ -326,6 +334,7 @@ def test_urls_that_are_no_file(url, why):
         open_gallery(url)
 
 
+@pytest.mark.file
 def test_sqlite_url(path):
     """An SQLite URL names the file."""
     with open_gallery(f"sqlite:///{path}") as gallery:
@@ -341,6 +350,7 @@ def test_odd_characters_in_the_path(tmp_path):
     assert path.exists()
 
 
+@pytest.mark.file
 def test_full_disk_changes_nothing(path):
     """No space left while enrolling: a clear error, and neither the person nor one of the faces is there."""
     with open_gallery(path) as gallery:
@@ -359,6 +369,7 @@ def test_full_disk_changes_nothing(path):
         assert gallery.rename("Ada", "Countess").name == "Countess"
 
 
+@pytest.mark.file
 def test_damaged_file(path):
     """A file damaged in the middle: StoreError that says so, never a wrong answer."""
     with open_gallery(path) as gallery:
@@ -370,6 +381,7 @@ def test_damaged_file(path):
         open_gallery(path)
 
 
+@pytest.mark.file
 @pytest.mark.parametrize(
     "damage", ["quality = '{'", "quality = CAST(x'22a422' AS TEXT)", "source = CAST(x'a4' AS TEXT)"]
 )

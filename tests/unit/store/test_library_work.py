@@ -185,6 +185,7 @@ def test_indexing_does_not_choose_the_space_that_is_searched(gallery, library):
     assert gallery.active_space() == OTHER_SPACE
 
 
+@pytest.mark.file
 def test_a_removed_person_is_gone_from_the_library(path, gallery, library):
     """Faces named so, and those said to look like them, are deleted; the receipt counts and looks for them."""
     gallery.add("Somebody", [make_template(1)])

@@ -192,6 +192,7 @@ def test_an_edit_is_restored(gallery, outbox, lease, session, ids):
     assert gallery.audit(1)[0].action == "restore edit"
 
 
+@pytest.mark.file
 def test_a_removed_person_is_withdrawn(path, gallery, outbox, lease, session, ids):
     """Their id stays until the place let go of it, said in the receipt; then no file holds it or their name any more."""
     names = {f"name/{ids['Ada']}": "Ada Lovelace", key(session, ids["Ada"]): "✓", key(session, ids["Bob"]): "✓"}

@@ -35,6 +35,7 @@ def test_a_picture_comes_back_as_it_was_kept(gallery):
     assert gallery.pictures.sizes("Ada Lovelace") == {kept.id: len(given.jpeg)}
 
 
+@pytest.mark.file
 def test_whoever_refuses_is_not_kept(gallery, path):
     """A refusal deletes what there is, from the bytes of the file too, and holds for later photographs; a yes undoes it."""
     given = photo(1)
@@ -70,6 +71,7 @@ def test_one_word_does_not_unsay_the_other(gallery):
     assert (consent.evidence, consent.pictures) == (True, True)
 
 
+@pytest.mark.file
 def test_removal_leaves_no_picture(gallery, path):
     """The receipt counts the pictures, and no file holds a byte of them."""
     given = photo(1)

@@ -61,7 +61,7 @@ def test_import_into_an_empty_gallery_gives_the_same(gallery, exported, other):
     done = other.import_(exported)
     assert (done.people, done.templates, done.skipped) == (3, 5, 0)
     assert_equal(gallery, other)
-    assert other._database.path != gallery._database.path
+    assert other._database.place != gallery._database.place
     with gallery._database.reading() as connection:
         former = connection.exec_driver_sql("SELECT former_id FROM pointers").scalar_one()
     assert other.person(former).name == "Ada"
@@ -96,6 +96,7 @@ def test_own_names_and_calibrations_are_kept(gallery, exported, other):
     assert other.calibration(SPACE) == mine
 
 
+@pytest.mark.file
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -133,6 +134,7 @@ def test_a_name_refused_in_the_middle_takes_all_back(exported, other):
     assert other.people() == []
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 truncated"])
 def test_files_that_are_no_export(tmp_path, other, content):
     """Rubbish is refused with the command that makes the right thing."""
@@ -156,6 +158,7 @@ def test_absent_file_and_absent_folder(tmp_path, other):
         other.export(tmp_path / "absent" / "x.npz")
 
 
+@pytest.mark.file
 def test_failed_export_leaves_the_old_one(exported, gallery, monkeypatch):
     """An export that fails half-way leaves the earlier file and nothing beside it."""
     before = exported.read_bytes()
@@ -170,6 +173,7 @@ def test_failed_export_leaves_the_old_one(exported, gallery, monkeypatch):
     assert not [p for p in exported.parent.iterdir() if p.name.startswith("people.npz") and p != exported]
 
 
+@pytest.mark.file
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_exports_are_refused_or_read(exported, data):

@@ -11,10 +11,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from mien.core.errors import StoreError, StoreVersionError
-from mien.store.database import Database
 from mien.store.gallery import open_gallery
 from mien.store.schema import metadata
-from mien.store.upgrades import OURS, Steps, bring_up_to_date, copies, version_of
+from mien.store.sqlite import SqliteDatabase
+from mien.store.upgrades import OURS, Steps, bring_up_to_date, version_of
 from tests.fakes.gallery import SPACE, make_template
 
 NEXT = f"""
@@ -51,9 +51,10 @@ def test_migrations_make_the_tables_the_code_knows(gallery):
         assert compare_metadata(context, metadata) == []
 
 
+@pytest.mark.file
 def test_newer_database_is_refused(path, next_steps):
     """A file of a newer version is refused with the way to upgrade, and is not touched."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     bring_up_to_date(database, next_steps)
     database.close()
     before = path.read_bytes()
@@ -62,13 +63,14 @@ def test_newer_database_is_refused(path, next_steps):
     assert path.read_bytes() == before
 
 
+@pytest.mark.file
 def test_older_database_is_upgraded_after_a_copy(path, gallery, next_steps):
     """An older file keeps its people, and a private copy of what it was lies beside it."""
     gallery.add("Ada", [make_template(1)])
     bring_up_to_date(gallery._database, next_steps)
     assert version_of(gallery._database) == "9999"
     assert gallery.person("Ada").templates == 1
-    (copy,) = copies(path)
+    (copy,) = gallery._database.copies()
     assert copy.name == "gallery.db.before-9999.bak"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     shutil.move(copy, path.with_name("old.db"))
@@ -76,6 +78,7 @@ def test_older_database_is_upgraded_after_a_copy(path, gallery, next_steps):
         assert len(old.vectors(SPACE)[0]) == 1
 
 
+@pytest.mark.file
 def test_failed_upgrade_changes_nothing(gallery, next_steps):
     """A step that fails leaves the file at the version it had."""
     with (next_steps.folder / "versions" / "v9999_next.py").open("a") as step:
@@ -89,6 +92,7 @@ def test_failed_upgrade_changes_nothing(gallery, next_steps):
     assert "nickname" not in columns
 
 
+@pytest.mark.file
 def test_older_database_that_may_not_be_written_to(path, gallery, next_steps):
     """An older file opened for reading is refused, with what to do."""
     gallery.add("Ada", [])
@@ -96,10 +100,11 @@ def test_older_database_that_may_not_be_written_to(path, gallery, next_steps):
         bring_up_to_date(reading._database, next_steps)
 
 
+@pytest.mark.file
 def test_nothing_new_costs_no_alembic(path):
     """Opening a current file in a new process neither imports Alembic nor copies anything."""
     open_gallery(path).close()
     code = "import sys; from mien.store.gallery import open_gallery; open_gallery(sys.argv[1]).close(); "
     code += "sys.exit('alembic' in sys.modules)"
     subprocess.run([sys.executable, "-c", code, path], check=True)
-    assert copies(path) == []
+    assert list(path.parent.glob("*.bak")) == []

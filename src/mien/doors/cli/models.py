@@ -306,8 +306,10 @@ def _weights(session: Session) -> Iterator[dict[str, Any]]:
 
 
 def _gallery(session: Session) -> Iterator[dict[str, Any]]:
+    from mien.store.places import without_password
+
     house = session.house
-    yield _row("gallery", house.settings.database_url)
+    yield _row("gallery", without_password(house.settings.database_url))
     try:
         info = house.gallery.info()
     except MienError as error:

@@ -149,8 +149,11 @@ def _ids(session: Session, name: str) -> dict[str, str]:
 
     So a folder still called Ann is known to be the person who was renamed since.
     """
+    from mien.store.places import file_of
+
     house = session.house
-    if not Path(house.settings.database_url.removeprefix("sqlite:///")).exists() and not house.settings.database:
+    file = file_of(house.settings.database_url)
+    if file is not None and not file.exists() and not house.settings.database:
         return {}
     ids = {person.name: person.id for person in house.gallery.people()}
     if name not in house.catalog.names("identifier"):

@@ -87,7 +87,9 @@ def deliverer() -> Deliverer:
 
 def gallery_place() -> str:
     """Where the gallery is, for people."""
-    return house().settings.database_url
+    from mien.store.places import without_password
+
+    return without_password(house().settings.database_url)
 
 
 def forget() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from mien.store.vector_type import STORED_VECTOR
+
 __all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "0001"
@@ -62,7 +64,7 @@ def _create_templates() -> None:
         sa.Column("quality", sa.JSON, nullable=False),
         sa.Column("detector", sa.Text, nullable=False),
         sa.Column("created", sa.DateTime, nullable=False),
-        sa.Column("vector", sa.LargeBinary, nullable=False),
+        sa.Column("vector", STORED_VECTOR, nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_templates"),
         sa.UniqueConstraint("id", name="uq_templates_id"),
         _belongs_to_person("templates"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from mien.store.vector_type import STORED_VECTOR
+
 __all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "0006"
@@ -80,7 +82,7 @@ def _faces() -> None:
         sa.Column("detector", sa.Text, nullable=False),
         sa.Column("person_id", sa.String(36), nullable=True),
         sa.Column("group_id", sa.String(36), nullable=True),
-        sa.Column("vector", sa.LargeBinary, nullable=False),
+        sa.Column("vector", STORED_VECTOR, nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_library_faces"),
         sa.UniqueConstraint("id", name="uq_library_faces_id"),
         _belongs("library_faces", "content_seq", "library_contents", "seq", "CASCADE"),
