@@ -21,6 +21,7 @@ from mien.core.protocols import Known, Library
 from mien.core.vectors import similarities
 from mien.recognition.identification import CosineIdentifier
 from mien.recognition.quality import QualityLimits, judge
+from mien.recognition.trained import TrainedIdentifier
 
 __all__ = ["Found", "alike", "named", "usable", "with_paths"]
 
@@ -107,10 +108,13 @@ class _Namer:
         self._identifier = identifier
         self._space = space
         self._vectors, _, people = known.vectors(space)
-        self._threshold = identifier.threshold(space, known).similarity if people else 2.0
+        self._trained = isinstance(identifier, TrainedIdentifier)
+        self._threshold = identifier.threshold(space, known).similarity if people and not self._trained else 2.0
 
     def near(self, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which faces come near enough to anybody to be looked at more closely, ``(n,)``."""
+        if self._trained:  # decides by more than the nearest picture
+            return np.ones(len(vectors), bool)
         if not len(self._vectors) or not len(vectors):
             return np.zeros(len(vectors), bool)
         reached: NDArray[np.bool_] = similarities(vectors, self._vectors).max(axis=1) >= self._threshold
@@ -152,8 +156,12 @@ class _Namer:
             embeddings=vectors[rows],
             space=self._space,
         )
-        known = _Without(self._known, excluded) if excluded else self._known
-        return self._identifier.identify(asked, known)
+        if not excluded:
+            return self._identifier.identify(asked, self._known)
+        if self._trained:  # knows all of its people or none
+            matches = self._identifier.identify(asked, self._known)
+            return tuple(replace(m, decision="unknown") if m.person_id in excluded else m for m in matches)
+        return self._identifier.identify(asked, _Without(self._known, excluded))
 
 
 def alike(

@@ -59,18 +59,20 @@ class SqlLibrary(LibraryReading):
                 row.path_key: row for row in connection.execute(select(library_files).where(f.path_key.in_(found)))
             }
             goal = {"root_key": rows.key_of(root), "stamp": stamp}
-            for key, file in found.items():
-                counts += self._note_one(connection, file, known.get(key), goal)
-        return counts
+            fresh = [self._fresh(key, file, goal) for key, file in found.items() if key not in known]
+            if fresh:
+                connection.execute(insert(library_files), fresh)
+            for key, row in known.items():
+                counts += self._note_known(connection, found[key], row, goal)
+        return counts + SeenCounts(new=len(fresh))
 
-    def _note_one(self, connection: Connection, file: Seen, known: Row[Any] | None, goal: dict[str, str]) -> SeenCounts:
-        look = {"kind": file.kind, "size": file.size, "modified": file.modified}
-        wait = {**look, **goal, "state": "waiting", "reason": "", "crashes": 0}
-        if known is None:
-            free = {"content_seq": None, "holder": "", "held_until": None}
-            row = {"path_key": rows.key_of(file.path), "path": file.path, **wait, **free}
-            connection.execute(insert(library_files).values(row))
-            return SeenCounts(new=1)
+    def _fresh(self, key: str, file: Seen, goal: dict[str, str]) -> dict[str, Any]:
+        """The row of a file never seen before."""
+        free = {"content_seq": None, "holder": "", "held_until": None}
+        return {"path_key": key, "path": file.path, **_waits(file), **goal, **free}
+
+    def _note_known(self, connection: Connection, file: Seen, known: Row[Any], goal: dict[str, str]) -> SeenCounts:
+        wait = {**_waits(file), **goal}
         same = (known.size, known.modified, known.stamp) == (file.size, file.modified, goal["stamp"])
         this = update(library_files).where(library_files.c.seq == known.seq)
         if same and (known.state == "done" or (known.state == "failed" and known.crashes >= _CRASHES)):
@@ -242,3 +244,9 @@ class SqlLibrary(LibraryReading):
         f = library_files.c
         for page in self._pages(select(f.seq, f.path, f.state, f.reason).where(f.state.in_(states)), f.seq):
             yield from (FileStatus(bytes(row.path), row.state, row.reason) for row in page)
+
+
+def _waits(file: Seen) -> dict[str, Any]:
+    """What stands in the row of a file that waits to be searched."""
+    look = {"kind": file.kind, "size": file.size, "modified": file.modified}
+    return {**look, "state": "waiting", "reason": "", "crashes": 0}

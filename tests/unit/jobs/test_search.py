@@ -1,6 +1,7 @@
 """Names in the library: what people said goes before what is measured."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from mien.core.library import FaceTable, LibraryFace
 from mien.core.vectors import unit
 from mien.jobs.search import alike, named, usable
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions
+from mien.recognition.trained import TrainedIdentifier, TrainedOptions
 from tests.fakes.gallery import SPACE
 from tests.fakes.library import vector
 from tests.fakes.plugs import FakeGallery
@@ -66,6 +68,17 @@ def test_who_people_said_it_is_and_who_it_is_not(known):
     rows += [("c", 2, vector(1), GOOD, None), ("d", 2, near(1, 0.7), GOOD, None)]
     library = OneTable(*rows, refused={"c": frozenset({"id-Ada"})})
     assert names(library, known) == {"a": "id-Ada", "b": None, "c": None, "d": "id-Ada"}
+
+
+def test_a_trained_identifier_obeys_what_people_said(known):
+    """It is asked about every face, and whom a face is not, it is not."""
+    network = SimpleNamespace(run=lambda batch: (np.tile(np.array([[0.9, 0.1]], np.float32), (len(batch), 1)),))
+    about = TrainedOptions("svm", ("id-Ada", "id-Bob"), ("Ada", "Bob"), SPACE.id, 0.5)
+    identifier = TrainedIdentifier(network, about)
+    rows = [("a", 1, vector(50), GOOD, None), ("b", 2, vector(51), GOOD, None)]
+    library = OneTable(*rows, refused={"b": frozenset({"id-Ada"})})
+    found = {one.face.id: one.person_id for one in named(library, known, identifier, SPACE)}
+    assert found == {"a": "id-Ada", "b": None}
 
 
 def test_an_empty_gallery_knows_nobody():
