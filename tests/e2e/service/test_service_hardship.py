@@ -2,8 +2,18 @@
 
 import http.client
 import json
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
+
+import pytest
+
+from mien.store.gallery import open_gallery
 
 
 def place(address: str) -> tuple[str, int]:
@@ -66,3 +76,63 @@ def test_an_upload_without_a_length_is_limited_too(address):
     parts = (b"\0" * 100_000 for _ in range(30))
     status, answer = call(place(address), "POST", "/v1/identify", parts, "image/jpeg")
     assert (status, answer["code"]) == (413, "too_many_bytes")
+
+
+@pytest.fixture
+def pair_of_processes(tmp_path, cache_dir):
+    """`mien serve --workers 2` as a user starts it: its process, where it listens, and its gallery."""
+    command = [Path(sys.executable).with_name("mien"), "serve", "--port", "0", "--workers", "2"]
+    own = {"MIEN_DATA_DIR": str(tmp_path), "MIEN_CACHE_DIR": str(cache_dir)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **own}) as process:
+        try:
+            port = int(re.search(r":(\d+);", process.stderr.readline())[1])
+            yield process, ("127.0.0.1", port), tmp_path / "mien.db"
+        finally:
+            process.terminate()
+            said = process.communicate(timeout=60)[1]
+        assert process.returncode == 0, said
+
+
+def workers(parent: int) -> list[int]:
+    """Processes of a supervisor that serve: the children but for multiprocessing's own."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status, line = (entry / "stat").read_text(), (entry / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(status.rpartition(")")[2].split()[1]) == parent and "spawn_main" in line:
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="processes are found in /proc")
+def test_a_killed_process_is_replaced_and_nothing_is_half_written(pair_of_processes, portrait):
+    """With one of two processes killed by -9 the other answers, a new one comes, and every person is whole or not there."""
+    process, where, database = pair_of_processes
+    assert call(where, "GET", "/readyz")[0] == 200  # waits until one has loaded its networks
+    before = workers(process.pid)
+    assert len(before) == 2
+    written, lost = [], 0
+    for number in range(30):
+        if number == 10:
+            os.kill(before[0], signal.SIGKILL)
+        try:
+            body = json.dumps({"name": f"Person {number}"})
+            status, answer = call(
+                where, "POST", "/v1/people", body, "application/json", **{"Idempotency-Key": str(number)}
+            )
+            assert status == 201
+            written.append(answer["id"])
+            call(where, "POST", f"/v1/people/{answer['id']}/templates?allow_similar=true", portrait)
+        except (OSError, http.client.HTTPException):  # that was the one who was killed
+            lost += 1
+    assert lost <= 3
+    deadline = time.monotonic() + 60
+    while len(set(workers(process.pid)) - {before[0]}) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(set(workers(process.pid)) - {before[0]}) == 2
+    with open_gallery(database) as gallery:
+        assert set(written) <= {person.id for person in gallery.people()}
+        assert all(len(template.embedding) == 512 for template in gallery.templates())
+    assert 'route="/v1/people",status="201"' in metrics(where)

@@ -11,12 +11,12 @@ from functools import partial
 from typing import NoReturn
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from mien.core.errors import SettingError
 from mien.doors.service.app import create_app
 from mien.doors.service.gate import is_this_machine
 from mien.doors.service.metrics import SHARED
+from mien.doors.service.workers import keep_serving
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import Settings
 
@@ -24,9 +24,6 @@ __all__ = ["serve"]
 
 _LAST_WORDS = 30
 """Seconds for what was taken to be finished after the service was asked to stop."""
-
-_ANSWERS_WITHIN = 120
-"""Seconds within which a process must answer its supervisor, or be replaced: it loads networks, on a busy machine slowly."""
 
 _BACKLOG = 256
 """Connections that may wait to be accepted."""
@@ -49,14 +46,12 @@ def serve(settings: Settings, told: Callable[[str], None]) -> None:
     config = uvicorn.Config(
         partial(create_app, settings),
         factory=True,
-        workers=settings.serve_workers,
         log_level="warning",
         access_log=False,  # addresses hold the ids of people
         server_header=False,
         timeout_graceful_shutdown=_LAST_WORDS,
         forwarded_allow_ips=settings.serve_proxies,
         ws_max_size=int(settings.serve_max_mb * 1e6),
-        timeout_worker_healthcheck=_ANSWERS_WITHIN,
         ws_max_queue=2,  # frames nobody will look at are not kept
         backlog=_BACKLOG,
     )
@@ -67,7 +62,7 @@ def serve(settings: Settings, told: Callable[[str], None]) -> None:
             uvicorn.Server(config).run(sockets=[listening])
         else:
             os.environ[SHARED] = folder
-            Multiprocess(config, sockets=[listening]).run()
+            keep_serving(config, listening, settings.serve_workers)
 
 
 def _leave(*_: object) -> NoReturn:
