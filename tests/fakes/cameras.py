@@ -35,7 +35,7 @@ def write_film(path: Path, pictures) -> Path:
 def of_portraits(folder: Path, known, stranger) -> Film:
     """Somebody known, nobody, a stranger: portraits that pass by, ``(H, W, 3)`` uint8 RGB."""
     nobody = [np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * (RATE * 2)
-    pictures = [*_passing(known), *nobody, *_passing(stranger), *nobody]
+    pictures = [*_passing(_head(known)), *nobody, *_passing(_head(stranger)), *nobody]
     photo = folder / "known.png"
     cv2.imwrite(str(photo), cv2.cvtColor(known, cv2.COLOR_RGB2BGR))
     return Film(write_film(folder / "camera.y4m", pictures), photo)
@@ -48,6 +48,15 @@ def of_webcam(folder: Path, known: Path, stranger: Path) -> Film:
     nobody = [np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * (RATE * 2)
     pictures = [*_played(frames[:16]), *nobody, *_played(others[:16]), *nobody]
     return Film(write_film(folder / "camera.y4m", pictures), photo)
+
+
+def _head(portrait):
+    """The head of a portrait, as somebody stands who looks into a camera at a door."""
+    import mien
+
+    x1, y1, x2, y2 = mien.detector().detect(portrait).sorted("size").boxes[0].round().astype(int)
+    more = x2 - x1
+    return portrait[max(0, y1 - more) : y2 + more, max(0, x1 - more) : x2 + more]
 
 
 def _sequence(path: Path) -> list[int]:

@@ -3,6 +3,7 @@
 import ast
 import re
 import string
+import time
 from pathlib import Path
 
 import cv2
@@ -243,3 +244,29 @@ def test_a_backup_is_made_from_the_app(app):
     assert not at.exception
     assert at.success[0].value.startswith("1 people")
     assert at.session_state["backup"][1][:2] == b"PK"
+
+
+def test_somebody_is_learnt_before_a_camera_of_the_computer(app, astronaut, tmp_path):
+    """The station guides, ends with the camera, and the views that were seen go in once, whatever is clicked afterwards."""
+    from mien.doors.webapp.state import gallery
+
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(40):
+        (frames / f"{number:03}.png").write_bytes(png(astronaut[40:240, 120:320]))
+    at = app()
+    gallery().add("Eileen", [])
+    goto(at.run(), "people")
+    at.selectbox(key="people-camera-name").set_value("Eileen").run()
+    at.radio(key="people-camera-which").set_value("computer").run()
+    at.text_input(key="people-camera-address").set_value(str(frames)).run()
+    button(at, "Start the camera").click().run()
+    until = time.monotonic() + 60
+    while not at.success and time.monotonic() < until:
+        time.sleep(0.5)
+        at.run()
+    assert not at.exception
+    assert at.success[-1].value == "Eileen is known from now on."
+    at.run()
+    assert [(p.name, p.templates) for p in gallery().people()] == [("Eileen", 1)]
+    assert "straight" in gallery().templates("Eileen")[0].source

@@ -42,11 +42,13 @@ class Desk(Generic[Kind]):
         station: what works on it.
         feed: where the browser's frames are handed over; None for a camera of the computer.
         made_for: what it was made for: another wish makes another station.
+        outcome: what came of it in the end; None before.
     """
 
     station: Kind
     feed: Feed | None
     made_for: tuple[Any, ...]
+    outcome: Any = None
     _drawn: tuple[int, float] = (0, 0.0)
 
     def frame(self, frame: VideoFrame) -> VideoFrame:
@@ -71,7 +73,7 @@ class Desk(Generic[Kind]):
 
 
 def camera_of(
-    key: str, make: Callable[[Source], Kind], wish: tuple[Any, ...], *, ask: bool = True
+    key: str, make: Callable[[Source], Kind], wish: tuple[Any, ...], *, ask: bool = True, again: bool = True
 ) -> Desk[Kind] | None:
     """The camera on this page once it runs; None until then.
 
@@ -80,6 +82,7 @@ def camera_of(
         make: the station for a source.
         wish: what the station is made for.
         ask: whether which camera is asked; else as it was chosen before.
+        again: whether a station that has ended is made anew while the browser's camera goes on.
     """
     if ask:
         st.radio(
@@ -91,7 +94,7 @@ def camera_of(
         )
     which = st.session_state.get(f"{key}-which", _BROWSER)
     if which == _BROWSER:
-        return _browser(key, make, (which, *wish))
+        return _browser(key, make, (which, *wish), again=again)
     return _computer(key, make, wish, ask=ask)
 
 
@@ -102,7 +105,7 @@ def keep(*keys: str) -> None:
             st.session_state[key] = st.session_state[key]
 
 
-def _browser(key: str, make: Callable[[Source], Kind], wish: tuple[Any, ...]) -> Desk[Kind] | None:
+def _browser(key: str, make: Callable[[Source], Kind], wish: tuple[Any, ...], *, again: bool) -> Desk[Kind] | None:
     from streamlit_webrtc import WebRtcMode, webrtc_streamer
 
     held: dict[str, Desk[Kind]] = st.session_state.setdefault("desks", {})
@@ -125,7 +128,7 @@ def _browser(key: str, make: Callable[[Source], Kind], wish: tuple[Any, ...]) ->
         close(key)
         return None
     desk = held.get(key)
-    if desk is None or desk.made_for != wish or not desk.station.running:
+    if desk is None or desk.made_for != wish or (again and not desk.station.running):
         close(key)
         feed = Feed(t("cameras.browser"))
         desk = Desk(make(feed.camera).start(), feed, wish)

@@ -34,7 +34,7 @@ def by_camera(key: str) -> None:
         guide = guide_of(ready, GuideOptions(patience=_PATIENCE))
         return EnrolStation(source, guide, house().detector, house().limits)
 
-    desk = camera_desk.camera_of(f"{key}-camera", make, (name,))
+    desk = camera_desk.camera_of(f"{key}-camera", make, (name,), again=False)
     if desk is None:
         st.caption(t("enrol.how"))
         return
@@ -60,18 +60,15 @@ def _look(desk: Desk[EnrolStation], name: str) -> None:
 
 def _learn(desk: Desk[EnrolStation], name: str) -> None:
     """Take the views in, all or none, once."""
-    done: dict[int, bool] = st.session_state.setdefault("enrolled", {})
     shots = desk.station.guide.shots
-    if id(desk) not in done and shots:
-        twin = house().enrol_options()
-        outcomes = recognizer().enroller.enroll_together(name, [_named(shot) for shot in shots], options=twin)
-        done[id(desk)] = all(outcome.accepted for outcome in outcomes)
-        st.session_state["enrol-outcomes"] = outcomes
     if not shots:
         st.warning(t("enrol.nothing"), icon=":material/block:")
         return
-    tell_enrolments(st.session_state.get("enrol-outcomes", ()))
-    if done.get(id(desk)):
+    if desk.outcome is None:
+        pictures = [_named(shot) for shot in shots]
+        desk.outcome = recognizer().enroller.enroll_together(name, pictures, options=house().enrol_options())
+    tell_enrolments(desk.outcome)
+    if all(outcome.accepted for outcome in desk.outcome):
         st.success(t("enrol.known", name=name), icon=":material/check:")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -9,11 +10,10 @@ import streamlit as st
 from mien.core.errors import MienError
 from mien.doors.webapp import attendance, first, lab, live, login, people, photos, style, system
 from mien.doors.webapp.words import choose_language, t
+from mien.store.access import User
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
-
-    from mien.store.access import User
 
 __all__ = ["run"]
 
@@ -32,6 +32,9 @@ def _run() -> None:
     fresh = login.nobody_yet()
     user = None if fresh else login.who()
     if user is None:
+        st.navigation(
+            _pages(_EVERYBODY), position="hidden"
+        )  # so that addresses of pages are known before the login too
         with st.sidebar:
             choose_language()
         if fresh:
@@ -45,6 +48,10 @@ def _run() -> None:
             login.shown(user)
             choose_language()
     chosen.run()
+
+
+_EVERYBODY = User("", "", "admin", datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+"""Whose pages are all there are."""
 
 
 def _pages(user: User) -> list[StreamlitPage]:
@@ -61,4 +68,9 @@ def _pages(user: User) -> list[StreamlitPage]:
         shown.append(st.Page(system.page, title=t("system.title"), icon=":material/settings:", url_path="system"))
         start = st.Page(first.page, title=t("first.title"), icon=":material/flag:", url_path="start")
         shown.insert(0 if st.session_state.get("fresh") else len(shown), start)
-    return shown
+
+    def come_in() -> None:
+        st.switch_page(shown[0], query_params=dict(st.query_params))
+
+    # Streamlit takes its address from the page where one comes in, so that one is a page of its own.
+    return [*shown, st.Page(come_in, title="mien", url_path="home", default=True, visibility="hidden")]
