@@ -56,6 +56,8 @@ KINDS = ("negative", "positive", "part", "landmark")
 _SHARES = (3, 1, 1, 2)
 """Of the kinds, in the paper."""
 _MOST = {"pnet": 1.0, "rnet": 0.5, "onet": 0.25}
+_CROPS = 256
+"""Windows cut at once: OpenCV's remap admits 32,767 rows of all together."""
 _MIRRORED = np.array([1, 0, 2, 4, 3])
 """Which landmark each becomes in a mirror."""
 
@@ -330,7 +332,8 @@ def _cut(
     """The chosen windows as the cascade will cut them, half of them mirrored."""
     count, side = len(chosen.kinds), SIDES[stage]
     inclusive = chosen.windows + np.array([1, 1, 0, 0], np.float32)
-    chips = source.crops(inclusive, side).transpose(0, 2, 3, 1).astype(np.uint8)
+    parts = [source.crops(inclusive[i : i + _CROPS], side) for i in range(0, max(count, 1), _CROPS)]
+    chips = np.concatenate(parts).transpose(0, 2, 3, 1).astype(np.uint8)
     mirrored = draw.uniform(size=count) < 0.5
     chips[mirrored] = chips[mirrored, :, ::-1]
     labels = np.full((count, LABELS), np.nan, np.float32)

@@ -174,6 +174,17 @@ def test_a_photograph_whose_faces_are_not_all_marked_gives_landmarks_only(taught
     assert set(samples.kinds[samples.pictures == 1]) == {KINDS.index("landmark")}
 
 
+def test_a_photograph_may_give_any_number_of_windows(taught, astronaut):
+    """Hundreds from one crowd: more rows of pixels than OpenCV samples at once; their chips are the same as one by one."""
+    windows = np.repeat(np.array([[172, 60, 276, 164], [10, 300, 90, 380]], np.float32), 400, axis=0)
+    many = mtcnn_samples._Chosen(windows, np.zeros(800, np.intp), np.zeros(800, np.intp))
+    source, draw = FastSource(astronaut), np.random.default_rng(0)
+    samples = mtcnn_samples._cut("onet", taught[0], source, many, draw, 0)
+    plain = source.crops(windows[:1] + np.array([1, 1, 0, 0], np.float32), 48)[0].transpose(1, 2, 0)
+    assert samples.chips.shape == (800, 48, 48, 3)
+    assert all(np.array_equal(chip, plain) or np.array_equal(chip[:, ::-1], plain) for chip in samples.chips[:400])
+
+
 def test_samples_are_the_papers_proportion_and_the_same_for_the_same_seed(taught, astronaut):
     """3 : 1 : 1 : 2 where there are enough, another draw for another seed."""
     rules = CascadeRules(most=28, negatives=20)
