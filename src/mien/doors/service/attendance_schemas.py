@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from mien.core.attendance import Kind
 from mien.doors.service.schemas import Given, Name
@@ -29,8 +30,20 @@ Minutes = Annotated[float, Field(ge=0, le=1440)]
 Mark = Literal["present", "late", "left", "absent", "excused"]
 
 
+_COURSE: JsonDict = {
+    "name": "Algebra",
+    "kind": "course",
+    "zone": "Europe/Berlin",
+    "weekdays": [0],
+    "start": "08:00",
+    "end": "09:30",
+}
+
+
 class SessionIn(Given):
     """What attendance is to be taken of: a course has weekdays, a start and an end; `ad hoc` meets when opened."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [_COURSE]})
 
     name: Name
     kind: Kind

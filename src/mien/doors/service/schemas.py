@@ -45,7 +45,10 @@ class Problem(BaseModel):
     remedy: str
 
 
-Base64 = Annotated[str, Field(description="The bytes of a picture file in base64.", min_length=1)]
+_GREY = "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAGElEQVQ4y2OsZ8APmBhGFYwqGFUwQhUAAJOfAL8Rxn4YAAAAAElFTkSuQmCC"
+"""A picture of nothing, for examples that run: 32 × 32 grey pixels as PNG."""
+
+Base64 = Annotated[str, Field(description="The bytes of a picture file in base64.", min_length=1, examples=[_GREY])]
 Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Ada Lovelace"])]
 
 
@@ -64,6 +67,8 @@ class VerifyBody(Given):
 
 class IdentifyBody(Given):
     """A picture, or a vector that was made elsewhere, as JSON."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"image": _GREY}]})
 
     image: Base64 | None = None
     embedding: Annotated[list[float] | None, Field(description="A vector instead of a picture.", max_length=8192)] = (
