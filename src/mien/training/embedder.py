@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DuplicateError, SettingError
+from mien.core.people import Calibration
 from mien.core.protocols import Network
 from mien.core.vectors import unit
-from mien.datasets.labelled import LabelledSet
+from mien.datasets.labelled import LabelledSet, Part
 from mien.embedders.network import EmbedderOptions, NetworkEmbedder
 from mien.evaluation.calibration import measure_calibration
 from mien.training.backbones import OnnxFile, prepared
@@ -136,7 +137,7 @@ def train_embedder(
     # 3. Fit, on people of the one side, the epoch chosen on those of another.
     start(recipe.fit.seed, threads=recipe.threads)
     learner = source.learner(recipe.metric.loss, *_of(inputs, pictures, "train"))
-    sides = (_samples(inputs, pictures, "train", recipe.fit.seed), _samples(inputs, pictures, "val", 0))
+    sides = (_samples(inputs, pictures, "train", recipe.fit.seed), _samples(inputs, pictures, _held(pictures), 0))
     fitted = yield from learning("learn", fit_embedder(learner, sides, run, recipe.fit, recipe.metric))
 
     # 4. ONNX: the same answers on real pictures, or nothing is stored. Then its centre, and so its space.
@@ -165,6 +166,11 @@ def _check(recipe: EmbedderRecipe, tools: EmbedderTools) -> None:
         )
     if not 0 <= recipe.blocks <= BLOCKS:
         raise SettingError(f"--blocks {recipe.blocks}: the last 0 to {BLOCKS} blocks can learn")
+
+
+def _held(pictures: Pictures) -> Part:
+    """The side whose people choose the epoch: those who are learnt where no others were set aside."""
+    return "val" if "val" in pictures.sides else "train"
 
 
 def _of(inputs: NDArray[np.float32], pictures: Pictures, side: Any) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -196,13 +202,15 @@ def _samples(inputs: NDArray[np.float32], pictures: Pictures, side: Any, seed: i
 def _difference(learner: Learner, network: Network, by: tuple[Source, NDArray[np.float32], Pictures]) -> float:
     """How far the exported network's answers lie from the trained one's, on validation pictures."""
     source, inputs, pictures = by
-    rows = pictures.rows("val")[:CHECKED]
+    rows = pictures.rows(_held(pictures))[:CHECKED]
     ours = learner.embed(lambda at, _: inputs[0][rows[at]], len(rows))
     return check_equal(ours, network.run(prepared(pictures.chips[rows], source.preprocessing))[0])
 
 
 def _options(recipe: EmbedderRecipe, source: Source, onnx: bytes, by: tuple[Network, Pictures, Cut]) -> EmbedderOptions:
-    """How the new network is fed. The base's centre moves along with the mean of the people who were learnt."""
+    """How the new network is fed. Its centre lies halfway between the base's, moved along with the mean of the people who
+    were learnt, and that mean itself (docs/decisions/126).
+    """
     network, pictures, cut = by
     plain = source.options(recipe.name, onnx, cut.alignment)
     if source.base is None or not source.base.centre:
@@ -210,17 +218,29 @@ def _options(recipe: EmbedderRecipe, source: Source, onnx: bytes, by: tuple[Netw
     learnt = pictures.chips[pictures.rows("train")]
     before = NetworkEmbedder(source.base_network, replace(source.base, centre=())).embed_chips(learnt)
     after = NetworkEmbedder(network, plain).embed_chips(learnt)
-    moved = np.array(source.base.centre, np.float32) + after.mean(axis=0) - before.mean(axis=0)
-    return replace(plain, centre=tuple(round(float(value), 7) for value in moved))
+    of = _numbered(pictures.targets[pictures.rows("train")])
+    mean_before, mean_after = _mean_person(before, of), _mean_person(after, of)
+    moved = np.array(source.base.centre, np.float32) + mean_after - mean_before
+    return replace(plain, centre=tuple(round(float(value), 7) for value in (moved + mean_after) / 2))
+
+
+def _mean_person(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Mean over people of each one's mean ``(d,)``: who has many pictures counts no more."""
+    means = [embeddings[people == person].mean(axis=0) for person in range(int(people.max()) + 1)]
+    mean: NDArray[np.float32] = np.mean(means, axis=0, dtype=np.float32)
+    return mean
 
 
 def _judged(
     pictures: Pictures, source: Source, trained: NetworkEmbedder, tools: EmbedderTools
 ) -> Generator[Event, None, list[Judged]]:
     """Embeddings before and after: of people who were never learnt, and of those to be minded."""
-    side: Any = "test" if "test" in pictures.sides else "val"
-    rows = pictures.rows(side)
-    sets = [("test" if side == "test" else "validation", pictures.chips[rows], _numbered(pictures.targets[rows]))]
+    sides: tuple[tuple[Part, str], ...] = (("test", "test"), ("val", "validation"))
+    side = next(((at, name) for at, name in sides if at in pictures.sides), None)
+    sets = []
+    if side is not None:
+        rows = pictures.rows(side[0])
+        sets.append((side[1], pictures.chips[rows], _numbered(pictures.targets[rows])))
     if tools.mind is not None:
         others = yield from telling("read the others", read_people(tools.mind, tools.cut))
         sets.append(("others", others.chips, others.targets))
@@ -235,25 +255,30 @@ def _store(
     record: WeightRecord, trained: NetworkEmbedder, onnx: bytes, folders: tuple[Path, Path], judged: list[Judged]
 ) -> None:
     """The network, its record, and what strangers reach in its space where there are enough to tell, in both folders."""
+    calibration = _calibration(trained, judged) if judged else None
+    for folder in folders:
+        write_atomically(folder / f"{record.name}.onnx", onnx)
+        file = folder / f"{record.name}{CALIBRATION}"
+        if calibration is not None and calibration.far:
+            write_atomically(file, json.dumps(calibration.to_dict()).encode())
+        else:  # too few comparisons for any rate: a threshold must be given
+            file.unlink(missing_ok=True)
+        write_atomically(folder / f"{record.name}.toml", record_to_toml(record).encode())
+
+
+def _calibration(trained: NetworkEmbedder, judged: list[Judged]) -> Calibration:
+    """Strangers and the same person, among people who were not learnt."""
     embeddings = np.concatenate([each.after for each in judged])
     offsets = np.cumsum([0, *(int(each.people.max()) + 1 for each in judged[:-1])])
     people = np.concatenate([each.people + offset for each, offset in zip(judged, offsets, strict=True)])
     told = " and ".join(f"{len(each.people)} pictures of {int(each.people.max()) + 1} people" for each in judged)
-    calibration = measure_calibration(
+    return measure_calibration(
         unit(embeddings),
         people.astype(np.intp),
         space=trained.space,
         data=f"{told}, none of them learnt",
         date=date.today().isoformat(),  # noqa: DTZ011 - the day here, as a user dates things
     )
-    for folder in folders:
-        write_atomically(folder / f"{record.name}.onnx", onnx)
-        file = folder / f"{record.name}{CALIBRATION}"
-        if calibration.far:
-            write_atomically(file, json.dumps(calibration.to_dict()).encode())
-        else:  # too few comparisons for any rate: a threshold must be given
-            file.unlink(missing_ok=True)
-        write_atomically(folder / f"{record.name}.toml", record_to_toml(record).encode())
 
 
 def _told(recipe: EmbedderRecipe, pictures: Pictures, judged: list[Judged]) -> dict[str, str]:

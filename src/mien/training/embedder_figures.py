@@ -53,15 +53,23 @@ class _Pairs:
     right: NDArray[np.intp]
 
 
-def supported(people: NDArray[np.intp]) -> tuple[float, ...]:
-    """The rates of ``FARS`` at which ten false accepts would be expected among all pairs of two people."""
-    counts = np.bincount(people).astype(np.int64)
-    comparisons = (len(people) ** 2 - int((counts**2).sum())) // 2
+def supported(people: NDArray[np.intp], groups: NDArray[np.intp] | None = None) -> tuple[float, ...]:
+    """The rates of ``FARS`` at which ten false accepts would be expected among all pairs of two people of one group."""
+    comparisons = 0
+    for group in np.unique(groups) if groups is not None else (None,):
+        own = people if groups is None else people[groups == group]
+        counts = np.bincount(own).astype(np.int64)
+        comparisons += (len(own) ** 2 - int((counts**2).sum())) // 2
     return tuple(far for far in FARS if far * comparisons >= 10)
 
 
 def compare(
-    before: NDArray[np.float32], after: NDArray[np.float32], people: NDArray[np.intp], *, draws: int = _DRAWS
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    people: NDArray[np.intp],
+    *,
+    within: NDArray[np.intp] | None = None,
+    draws: int = _DRAWS,
 ) -> list[BeforeAfter]:
     """Share of the pairs of one person accepted at each supported rate, for two embedders over the same pictures.
 
@@ -72,18 +80,20 @@ def compare(
         before: ``(n, d)`` float32 of unit length.
         after: ``(n, e)`` float32 of unit length.
         people: ``(n,)`` 0 to k - 1.
+        within: ``(n,)`` only pictures with the same number are compared, such as those of one fold; None for all.
         draws: how many.
 
     Raises:
         InputError: too few pairs of one person or of two.
     """
-    fars = supported(people)
+    groups = np.zeros(len(people), np.intp) if within is None else within
+    fars = supported(people, groups)
     counts = np.bincount(people)
     if not fars or (counts > 1).sum() < 2:
         raise InputError(
             "too few people or pictures to judge on: expected 100 pairs of different people and 2 people twice"
         )
-    sides = [_pairs(before, people), _pairs(after, people)]
+    sides = [_pairs(before, people, groups), _pairs(after, people, groups)]
     whole = np.ones((1, len(counts)), np.float32)
     present = np.flatnonzero(counts)
     random = np.random.default_rng(0)
@@ -99,9 +109,13 @@ def compare(
     return found
 
 
-def _pairs(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> tuple[_Pairs, _Pairs]:
+def _pairs(
+    embeddings: NDArray[np.float32], people: NDArray[np.intp], groups: NDArray[np.intp]
+) -> tuple[_Pairs, _Pairs]:
     """Pairs of one person, and of two."""
     left, right = np.triu_indices(len(people), 1)
+    together = groups[left] == groups[right]
+    left, right = left[together], right[together]
     cosines = similarities(embeddings, embeddings)[left, right]
     same = people[left] == people[right]
     parts = []

@@ -27,7 +27,7 @@ class Division:
     """How people are divided; nobody is on two sides.
 
     Args:
-        validation: share of the people to choose the epoch with.
+        validation: share of the people to choose the epoch with; 0 chooses it on those who are learnt, for a handful.
         test: share of them to judge on, never looked at before.
         seed: another one divides otherwise.
 
@@ -40,10 +40,10 @@ class Division:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.validation < 1 and 0 <= self.test < 1 and self.validation + self.test < 0.9):
+        if not (0 <= self.validation < 1 and 0 <= self.test < 1 and self.validation + self.test < 0.9):
             raise SettingError(
-                f"validation {self.validation:g} and test {self.test:g} are shares of the people: above 0 (test: or 0), and"
-                " below 0.9 together"
+                f"validation {self.validation:g} and test {self.test:g} are shares of the people: 0 or more, below 0.9"
+                " together"
             )
 
 
@@ -118,12 +118,12 @@ def divided(pictures: Pictures, how: Division) -> Pictures:
 
     count = len(pictures.classes)
     order = np.random.default_rng(how.seed).permutation(count)
-    held = max(LEAST_PEOPLE, round(how.validation * count))
+    held = max(LEAST_PEOPLE, round(how.validation * count)) if how.validation else 0
     judged = max(LEAST_PEOPLE, round(how.test * count)) if how.test else 0
     if count - held - judged < LEAST_PEOPLE:
         raise InputError(
             f"{count} people are too few: {LEAST_PEOPLE} at least must be left to learn from beside {held} to choose the"
-            f" epoch with and {judged} to judge on; add people, or give --test 0"
+            f" epoch with and {judged} to judge on; add people, or give --test 0 or --validation 0"
         )
     side_of: dict[int, Part] = {}
     for place, person in enumerate(order.tolist()):

@@ -108,10 +108,8 @@ def _page(run: Run, figures: Mapping[str, Any]) -> str:
         f"# {run.name}",
         "",
         (
-            f"Learnt {sides['train']['pictures']} pictures of {sides['train']['people']} people; the epoch was chosen on"
-            f" {sides['val']['people']} others, judged on {sides['test']['people'] or sides['val']['people']}"
-            f"{'' if sides['test']['people'] else ' (the same: they flatter)'}. Kept: epoch {run.fitted.best} of"
-            f" {len(run.fitted.history)}, loss {best.loss:.4f}, validation {best.val_loss:.4f}.{active}"
+            f"Learnt {sides['train']['pictures']} pictures of {sides['train']['people']} people; {_judges(sides)}. Kept: epoch"
+            f" {run.fitted.best} of {len(run.fitted.history)}, loss {best.loss:.4f}, validation {best.val_loss:.4f}.{active}"
         ),
         "",
         "![loss](loss.png)",
@@ -123,6 +121,15 @@ def _page(run: Run, figures: Mapping[str, Any]) -> str:
     if figures["left_out"]:
         lines += ["## Left out", "", *(f"- {p['name']}: {p['reason']}" for p in figures["left_out"]), ""]
     return "\n".join(lines)
+
+
+def _judges(sides: Mapping[str, Mapping[str, int]]) -> str:
+    """Who chose the epoch, and who it is judged on."""
+    held, judged = sides["val"]["people"], sides["test"]["people"]
+    chosen = f"the epoch was chosen on {held} others" if held else "the epoch was chosen on the same people"
+    if judged:
+        return f"{chosen}, judged on {judged} who were never looked at"
+    return f"{chosen}, who are judged on too: that flatters" if held else f"{chosen}; nobody was left to judge on"
 
 
 def _table(judged: Judged) -> list[str]:

@@ -233,5 +233,11 @@ def test_rates_before_and_after_are_those_of_the_pairs():
     assert rows[1].before == pytest.approx((cosines[same] > impostors[int(0.01 * len(impostors))]).mean(), abs=1e-6)
     assert rows[1].gain_interval[0] > 0
     assert rows[1].gain_interval[0] <= rows[1].after - rows[1].before <= rows[1].gain_interval[1]
+    folds = (people % 2).astype(np.intp)
+    apart = compare(worse, better, people, within=folds, draws=10)
+    halves = folds[left] == folds[right]
+    impostors = np.sort(cosines[~same & halves])[::-1]
+    expected = (cosines[same] > impostors[int(0.01 * len(impostors))]).mean()
+    assert apart[1].before == pytest.approx(expected, abs=1e-6)
     with pytest.raises(InputError, match="too few"):
         compare(worse[:6], better[:6], people[:6])

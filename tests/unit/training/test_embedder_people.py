@@ -78,6 +78,7 @@ def test_too_few_people_for_the_sides(tmp_path):
     with pytest.raises(InputError, match=r"4 people are too few.*--test 0"):
         divided(pictures, Division())
     assert set(divided(pictures, Division(0.3, 0)).sides) == {"train", "val"}
+    assert set(divided(pictures, Division(0, 0)).sides) == {"train"}
     with pytest.raises(SettingError, match="shares of the people"):
         Division(0.5, 0.5)
 
