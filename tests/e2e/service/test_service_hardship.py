@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,24 @@ def test_a_killed_process_is_replaced_and_nothing_is_half_written(pair_of_proces
         assert set(written) <= {person.id for person in gallery.people()}
         assert all(len(template.embedding) == 512 for template in gallery.templates())
     assert 'route="/v1/people",status="201"' in metrics(where)
+
+
+def test_the_same_picture_gives_the_same_bytes_whoever_asks_beside(address, portrait, pair):
+    """Under many clients, whose faces are embedded in joined runs, every answer about a picture is the same to the byte."""
+    where = place(address)
+
+    def ask(number: int) -> bytes:
+        connection = http.client.HTTPConnection(*where, timeout=120)
+        connection.request(
+            "POST", "/v1/identify?embeddings=true", (portrait, pair)[number % 2], {"Content-Type": "image/jpeg"}
+        )
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        assert response.status == 200
+        return body
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(24)))
+    assert set(answers) == set(answers[:2])
+    assert answers[0] != answers[1]

@@ -29,6 +29,7 @@ OPTIONAL = {
     "matplotlib": "lab",
     "keras": "train",
     "torch": "train",
+    "fastapi": "serve",
 }
 CORE = ("numpy", "opencv-python-headless", "onnxruntime", "onnx", "pillow", "sqlalchemy")
 
