@@ -37,8 +37,8 @@ from report import arguments, conditions, read_records, table, write_page, write
 
 PACKAGES = ("mien", "numpy", "onnxruntime", "opencv-python-headless", "fastapi", "uvicorn")
 PEER = (
-    "No peer's server stands beside it: none that serves face recognition over HTTP could be had that runs without a "
-    "download of weights from elsewhere."
+    "No peer's server stands beside it, and none was run: among the summaries of PyPI's packages no server for face "
+    "recognition was found that brings its weights along (deepface, which has one, fetches them at its first request)."
 )
 
 
