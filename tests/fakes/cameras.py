@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-WIDTH, HEIGHT, RATE = 640, 360, 5  # few frames, so that a slow machine sees each stay of ten seconds often enough
+WIDTH, HEIGHT, RATE = 640, 360, 15
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Film:
 
 
 def write_film(path: Path, pictures) -> Path:
-    """Write pictures ``(360, 640, 3)`` uint8 RGB as an uncompressed film, RATE of them a second."""
+    """Write pictures ``(360, 640, 3)`` uint8 RGB as an uncompressed film, ``RATE`` of them a second."""
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{RATE}:1 Ip A1:1 C420jpeg\n".encode())
         for picture in pictures:
@@ -63,13 +63,13 @@ def _sequence(path: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", path.stem)]
 
 
-def _played(frames, each: int = 3):
+def _played(frames, each: int = 5):
     for frame in frames:
         picture = cv2.cvtColor(cv2.imread(str(frame)), cv2.COLOR_BGR2RGB)
         yield from [_framed(picture, 0)] * each
 
 
-def _passing(portrait, seconds: int = 10):
+def _passing(portrait, seconds: int = 5):
     for step in range(seconds * RATE):
         yield _framed(portrait, round(120 * (step / (seconds * RATE) - 0.5)))
 

@@ -114,7 +114,7 @@ def _maker(session: Session | None, liveness: Liveness, camera: str) -> Callable
     return make
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=1.0)
 def _look(desk: Desk[WatchStation]) -> None:
     """The picture, what people are to do, and what hinders."""
     camera_desk.picture(desk)
