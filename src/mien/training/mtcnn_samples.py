@@ -53,13 +53,10 @@ __all__ = [
 ]
 
 KINDS = ("negative", "positive", "part", "landmark")
-_SHARES = (3, 1, 1, 2)
-"""Of the kinds, in the paper."""
+_SHARES = (3, 1, 1, 2)  # of the kinds, in the paper
 _MOST = {"pnet": 1.0, "rnet": 0.5, "onet": 0.25}
-_CROPS = 256
-"""Windows cut at once: OpenCV's remap admits 32,767 rows of all together."""
-_MIRRORED = np.array([1, 0, 2, 4, 3])
-"""Which landmark each becomes in a mirror."""
+_CROPS = 256  # windows cut at once: OpenCV's remap admits 32,767 rows of all together
+_MIRRORED = np.array([1, 0, 2, 4, 3])  # which landmark each becomes in a mirror
 
 Pixels = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
