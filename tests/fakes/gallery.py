@@ -111,3 +111,23 @@ class MemoryGallery:
 
 def _face(template: Template) -> tuple[object, ...]:
     return template.person_id, template.space, template.photo_sha256, template.box
+
+
+class NarrowGallery(MemoryGallery):
+    """One that is never compared with whole: it tells of nobody who does not matter."""
+
+    def count(self, space: EmbeddingSpace) -> int:
+        return len(super().vectors(space)[0])
+
+    def near(self, space: EmbeddingSpace, queries: NDArray[np.float32], *, people: int, floor: float):
+        vectors, owners, known = super().vectors(space)
+        best = np.full((len(queries), len(known)), -1.0)
+        for column in range(len(known)):
+            best[:, column] = (queries @ vectors[owners == column].T).max(axis=1)
+        least = np.sort(best, axis=1)[:, -min(people, len(known)) :].min(axis=1, initial=floor)
+        matter = np.flatnonzero((best >= least[:, None]).any(axis=0))
+        keep = np.isin(owners, matter)
+        return vectors[keep], np.searchsorted(matter, owners[keep]), tuple(known[i] for i in matter)
+
+    def vectors(self, space: EmbeddingSpace):
+        raise AssertionError("a large gallery was read whole")

@@ -42,6 +42,7 @@ __all__ = [
     "Known",
     "Library",
     "LivenessCheck",
+    "Narrowing",
     "Network",
     "Refiner",
     "Sink",
@@ -163,6 +164,28 @@ class Known(Protocol):
 
     def calibration(self, space: EmbeddingSpace) -> Calibration | None:
         """The user's own calibration for this space, if they made one."""
+        ...
+
+
+@runtime_checkable
+class Narrowing(Protocol):
+    """A gallery that may be too large to be compared with whole, and then says who can matter."""
+
+    def count(self, space: EmbeddingSpace) -> int:
+        """How many vectors of ``space`` there are."""
+        ...
+
+    def near(
+        self, space: EmbeddingSpace, queries: NDArray[np.float32], *, people: int, floor: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]] | None:
+        """All vectors of everybody who can matter, as ``Known.vectors`` gives them; None if ``vectors`` is the way.
+
+        Args:
+            space: of the queries.
+            queries: ``(m, d)`` unit vectors.
+            people: for each query so many of the most alike matter.
+            floor: and everybody who reaches this cosine with one of them.
+        """
         ...
 
 

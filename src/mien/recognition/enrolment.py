@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from mien.core.errors import DuplicateError, NotFoundError, SpaceMismatchError
 from mien.core.faces import Faces, Picture
 from mien.core.people import Person, Template
-from mien.core.protocols import Detector, Embedder, Gallery
+from mien.core.protocols import Detector, Embedder, Gallery, Narrowing
 from mien.core.reasons import Reason
 from mien.core.vectors import similarities
 from mien.media.face_photos import cut_photo
-from mien.recognition.identification import CosineIdentifier
+from mien.recognition.identification import CosineIdentifier, Vectors
 from mien.recognition.quality import QualityLimits, measure
 
 __all__ = ["EnrolOptions", "Enroller", "Enrolment", "choose_face"]
@@ -187,7 +187,7 @@ class Enroller:
     def _collision(self, name: str, vector: NDArray[np.float32], options: EnrolOptions) -> tuple[Reason | None, str]:
         """Whether the face is somebody else's already, and a warning if it is unlike the person's own photographs."""
         try:
-            vectors, owners, people = self._gallery.vectors(self._embedder.space)
+            vectors, owners, people = self._compared_with(name, vector)
         except SpaceMismatchError:  # enrolling again is how a gallery comes into another space
             return None, f"first face in the space {self._embedder.space.name}: not compared with those of other spaces"
         if not people:
@@ -205,6 +205,22 @@ class Enroller:
             stranger = self._identifier.stranger_level(self._embedder.space, self._gallery)
             return _unlike(name, best_own, (stranger, threshold), options)
         return None, ""
+
+    def _compared_with(self, name: str, vector: NDArray[np.float32]) -> Vectors:
+        """All templates, or in a large gallery those of the person and of whoever is most alike."""
+        space = self._embedder.space
+        near = self._gallery.near(space, vector, people=2, floor=1.0) if isinstance(self._gallery, Narrowing) else None
+        if near is None:
+            return self._gallery.vectors(space)
+        known = self._known(name)
+        vectors, owners, people = near
+        if known is None or known.id in {person.id for person in people}:
+            return near
+        own = [template.embedding for template in self._gallery.templates(known.id, space)]
+        if not own:
+            return near
+        joined = np.concatenate([vectors, np.stack(own)])
+        return joined, np.concatenate([owners, np.full(len(own), len(people))]), (*people, known)
 
     def _known(self, name: str) -> Person | None:
         try:

@@ -12,7 +12,7 @@ from mien.core.answers import Contender, Match
 from mien.core.errors import InputError, SettingError
 from mien.core.faces import Faces
 from mien.core.people import Calibration, EmbeddingSpace, Person
-from mien.core.protocols import Known
+from mien.core.protocols import Known, Narrowing
 from mien.core.reasons import Reason
 from mien.core.vectors import similarities
 from mien.recognition.assignment import assign
@@ -20,6 +20,9 @@ from mien.recognition.calibration import Threshold, derive_margin, derive_thresh
 
 __all__ = ["CosineIdentifier", "IdentifyOptions", "Scores", "score", "unusable_aside"]
 
+
+Vectors = tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]
+"""``(n, d)`` unit vectors, ``(n,)`` index of each one's owner, the owners."""
 
 UNCALIBRATED_MARGIN = 0.05
 """The margin where a threshold was given by hand for a space about which nothing is known."""
@@ -111,7 +114,8 @@ class CosineIdentifier:
 
     def threshold(self, space: EmbeddingSpace, among: Known) -> Threshold:
         """The threshold for the gallery as it is now; errors as ``threshold_for``."""
-        return self.threshold_for(space, among, templates=len(among.vectors(space)[0]))
+        count = among.count(space) if isinstance(among, Narrowing) else len(among.vectors(space)[0])
+        return self.threshold_for(space, among, templates=count)
 
     def threshold_for(self, space: EmbeddingSpace, among: Known, *, templates: int) -> Threshold:
         """The threshold for a gallery of ``templates`` templates of ``space``.
@@ -169,14 +173,30 @@ class CosineIdentifier:
             return ()
         if faces.embeddings is None or faces.space is None:
             raise InputError("faces have no embeddings to identify: run the embedder first, or Recognizer.identify")
-        vectors, owners, people = among.vectors(faces.space)
         bar = _Bar(self.threshold(faces.space, among).similarity, self.margin(faces.space, among))
+        vectors, owners, people = self.who_matters(faces, among, bar.threshold)
         scores = score(faces, vectors, owners, people)
         matches = [self._decide(scores, row, bar, None) for row in range(len(faces))]
         usable = [faces.quality is None or faces.quality[row].usable for row in range(len(faces))]
         if self.options.once and people:
             matches = self._once_each(scores, bar, usable, matches)
         return unusable_aside(faces, matches)
+
+    def who_matters(self, faces: Faces, among: Known, threshold: float) -> Vectors:
+        """The vectors that the decisions about the faces of one picture hang on: all, or those of the people who matter.
+
+        Everybody who reaches the threshold matters, and as many of the most alike as an answer may tell of: the
+        candidates, those who could be given to other faces of the picture, and the runner-up.
+        """
+        space, queries = faces.space, faces.embeddings
+        if space is None or queries is None:
+            raise InputError("faces have no embeddings to identify: run the embedder first, or Recognizer.identify")
+        if isinstance(among, Narrowing):
+            told = self.options.top + len(faces) + 1
+            near = among.near(space, np.asarray(queries), people=told, floor=threshold)
+            if near is not None:
+                return near
+        return among.vectors(space)
 
     def _once_each(self, scores: Scores, bar: _Bar, usable: list[bool], alone: list[Match]) -> list[Match]:
         """The decisions when every person may be named once: the assignment that lies furthest above the threshold.

@@ -76,8 +76,8 @@ class KnnIdentifier(CosineIdentifier):
             return ()
         if faces.embeddings is None or faces.space is None:
             raise InputError("faces have no embeddings to identify: run the embedder first, or Recognizer.identify")
-        scores = score(faces, *among.vectors(faces.space))
         threshold = self.threshold(faces.space, among).similarity
+        scores = score(faces, *self.who_matters(faces, among, threshold))
         shares = self._shares(scores, threshold)
         usable = np.array([q.usable for q in faces.quality] if faces.quality else [True] * len(faces))
         taken = self._taken(shares * usable[:, None]) if self.options.once and scores.people else {}

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from mien.core.errors import NotFoundError
@@ -19,6 +21,7 @@ from mien.store import changes, identities, ledger, records, transfer
 from mien.store.database import Database, resilient
 from mien.store.disclosure import Disclosure, disclose
 from mien.store.erasure import Receipt, erase, verify
+from mien.store.nearby import CompactCache, SearchLimits, Wanted
 from mien.store.places import open_database
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
 from mien.store.schema import audit, people, templates
@@ -36,6 +39,7 @@ def open_gallery(
     actor: str = "local",
     clock: Clock | None = None,
     patience: float = 10.0,
+    limits: SearchLimits | None = None,
 ) -> SqlGallery:
     """The gallery in this file, which is made if it is not there and upgraded, after a copy, if it is older; or on a server.
 
@@ -45,6 +49,7 @@ def open_gallery(
         actor: who works here, for the audit.
         clock: gives the time; the system's if None.
         patience: seconds to wait for another writer.
+        limits: how much memory vectors may take.
 
     Raises:
         StoreError: the file is no gallery, or not there and ``read_only``; the server does not let us in.
@@ -57,7 +62,7 @@ def open_gallery(
     except BaseException:
         database.close()
         raise
-    return SqlGallery(database, actor=actor, clock=clock or _SystemClock())
+    return SqlGallery(database, actor=actor, clock=clock or _SystemClock(), limits=limits)
 
 
 class _SystemClock:
@@ -76,9 +81,11 @@ class SqlGallery(Shelves):
     change something ``StoreBusyError`` and ``StoreReadOnlyError`` too.
     """
 
-    def __init__(self, database: Database, *, actor: str, clock: Clock) -> None:
+    def __init__(self, database: Database, *, actor: str, clock: Clock, limits: SearchLimits | None = None) -> None:
         super().__init__(database, actor=actor, clock=clock)
         self._cache = VectorCache(database)
+        self._compact = CompactCache(database)
+        self._limits = limits or SearchLimits()
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +98,11 @@ class SqlGallery(Shelves):
     def close(self) -> None:
         """Let go of the file and of the vectors in memory; idempotent."""
         self._database.close()
+        self._forget_vectors()
+
+    def _forget_vectors(self) -> None:
         self._cache.clear()
+        self._compact.clear()
 
     def acting_as(self, actor: str) -> SqlGallery:
         """The same gallery, with what ``actor`` does there under their name in the audit; it closes with this one."""
@@ -151,6 +162,20 @@ class SqlGallery(Shelves):
             SpaceMismatchError: the gallery has templates, but none of this space; says how to embed them again.
         """
         return self._cache.get(space)
+
+    def count(self, space: EmbeddingSpace) -> int:
+        """How many vectors of ``space`` there are; errors as ``vectors``."""
+        return self._cache.count(space)
+
+    def near(self, space: EmbeddingSpace, queries: NDArray[np.float32], *, people: int, floor: float) -> Vectors | None:
+        """The vectors of everybody who can matter to some faces; see ``core.protocols.Narrowing``.
+
+        None where all of them fit into the memory that ``SearchLimits`` gives: they are compared as they are.
+        """
+        count = self.count(space)
+        if not count or self._limits.whole(count, space.dimensions):
+            return None
+        return self._compact.near(space, Wanted(queries, people, floor))
 
     def calibration(self, space: EmbeddingSpace) -> Calibration | None:
         """The user's own calibration for this space, if they made one."""
@@ -260,7 +285,7 @@ class SqlGallery(Shelves):
         Raises:
             NotFoundError: nobody is called ``who``.
         """
-        self._cache.clear()
+        self._forget_vectors()
         return erase(self._database, who, now=self._clock.now(), actor=self._actor, alike=alike)
 
     def verify_removal(self, ids: Sequence[str]) -> Receipt:

@@ -39,6 +39,7 @@ class VectorCache:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._held: dict[str, _Held] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
         self._loading = threading.Lock()
 
     def get(self, space: EmbeddingSpace) -> Vectors:
@@ -64,9 +65,24 @@ class VectorCache:
                 self._held[space.id] = held
         return held
 
+    def count(self, space: EmbeddingSpace) -> int:
+        """How many vectors of ``space`` there are at the present revision; errors as ``get``."""
+        with self._database.reading() as connection:
+            revision = read_revision(connection)
+            held = self._counts.get(space.id)
+            if held is None or held[0] < revision:
+                in_space = templates.c.space_id == space.id
+                query = select(func.count()).select_from(templates).where(in_space)
+                held = (revision, int(connection.execute(query).scalar_one()))
+                self._counts[space.id] = held
+            if not held[1]:
+                _refuse_other_spaces(connection, space)
+        return held[1]
+
     def clear(self) -> None:
         """Forget everything held."""
         self._held.clear()
+        self._counts.clear()
 
 
 def _read_vectors(connection: Connection, space: EmbeddingSpace) -> Vectors:

@@ -279,6 +279,7 @@ class House:
     def gallery(self) -> SqlGallery:
         """The people that are known; opened at the first use."""
         from mien.store.gallery import open_gallery
+        from mien.store.nearby import SearchLimits
         from mien.store.places import file_of
 
         place = self.settings.database_url
@@ -287,7 +288,7 @@ class House:
         file = file_of(place)
         if not self.create and self.settings.database and file is not None and not file.exists():
             raise NotFoundError(f"there is no gallery at {place}; mien enroll --database {place} makes one")
-        gallery = open_gallery(place)
+        gallery = open_gallery(place, limits=SearchLimits(self.settings.search_memory))
         self._open.append(gallery)
         return gallery
 

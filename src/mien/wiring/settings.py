@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     margin: Annotated[float, Field(ge=0, le=2)] | None = None
     top: Annotated[int, Field(ge=1)] = 3
     once: bool = True
+    search_memory: Positive = 1024
 
     # asking classifiers
     classifier: str = ""

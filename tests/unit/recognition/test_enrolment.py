@@ -13,7 +13,7 @@ from mien.recognition.enrolment import EnrolOptions
 from mien.recognition.identification import CosineIdentifier, IdentifyOptions
 from mien.recognition.quality import QualityLimits, judge
 from mien.recognition.recognizer import Recognizer
-from tests.fakes.gallery import MemoryGallery
+from tests.fakes.gallery import MemoryGallery, NarrowGallery
 from tests.fakes.plugs import SPACE, FakeDetector, FakeEmbedder
 
 RED, GREEN, PINK = (200, 100, 100), (100, 200, 100), (200, 110, 105)
@@ -31,10 +31,11 @@ def photo(colour, *, name="a.jpg", sharp=True, boxes=(BOX,)) -> Picture:
     return Picture(pixels, source=name, sha256=f"sha-{name}")
 
 
-@pytest.fixture
-def recognizer() -> Recognizer:
+@pytest.fixture(params=[MemoryGallery, NarrowGallery])
+def recognizer(request) -> Recognizer:
+    """Over a gallery that is compared with whole, and over one that tells only of those who matter."""
     identifier = CosineIdentifier(None, IdentifyOptions(threshold=0.9))
-    return Recognizer(FakeDetector([BOX]), FakeEmbedder(), identifier, MemoryGallery())
+    return Recognizer(FakeDetector([BOX]), FakeEmbedder(), identifier, request.param())
 
 
 def test_a_person_is_known_from_the_next_call_on(recognizer):

@@ -160,6 +160,12 @@ NAMING = (
     Setting("threshold", float, "A similarity given by hand instead, -1 to 1.", "Naming people"),
     Setting("margin", float, "Least lead over the runner-up; less is ambiguous.", "Naming people"),
     Setting("once", bool, "Name a person at most once per picture.", "Naming people"),
+    Setting(
+        "search_memory",
+        float,
+        "Megabytes for the vectors of the gallery; a larger one is held in a compact form, with the same answers.",
+        "Naming people",
+    ),
 )
 CLASSIFYING = (
     Setting(
