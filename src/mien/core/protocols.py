@@ -159,7 +159,13 @@ class Known(Protocol):
     """What an identifier reads of a gallery."""
 
     def vectors(self, space: EmbeddingSpace) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]:
-        """All vectors of ``space`` ``(n, d)``, the index of each one's owner ``(n,)``, and the owners."""
+        """All vectors of ``space`` ``(n, d)``, the index of each one's owner ``(n,)``, and the owners.
+
+        Kept in memory until the ``revision`` changes; the arrays are read-only.
+
+        Raises:
+            SpaceMismatchError: the gallery has templates, but none of this space; says how to embed them again.
+        """
         ...
 
     def calibration(self, space: EmbeddingSpace) -> Calibration | None:
@@ -180,11 +186,7 @@ class Narrowing(Protocol):
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]] | None:
         """All vectors of everybody who can matter, as ``Known.vectors`` gives them; None if ``vectors`` is the way.
 
-        Args:
-            space: of the queries.
-            queries: ``(m, d)`` unit vectors.
-            people: for each query so many of the most alike matter.
-            floor: and everybody who reaches this cosine with one of them.
+        So many of the most alike ``people`` for each of the queries ``(m, d)``, and whoever reaches the cosine ``floor``.
         """
         ...
 
@@ -197,7 +199,7 @@ class Identifier(Protocol):
         ...
 
 
-class Gallery(Protocol):
+class Gallery(Known, Protocol):
     """The people that are known. Every write is one transaction; reads see only committed ones."""
 
     def people(self) -> list[Person]:
@@ -228,22 +230,8 @@ class Gallery(Protocol):
         """Templates of ``space`` enrolled from a photograph with this digest."""
         ...
 
-    def vectors(self, space: EmbeddingSpace) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]:
-        """All vectors of ``space`` ``(n, d)``, the index of each one's owner ``(n,)``, and the owners.
-
-        Kept in memory until the ``revision`` changes; the arrays are read-only.
-
-        Raises:
-            SpaceMismatchError: the gallery has templates, but none of this space; says how to embed them again.
-        """
-        ...
-
     def revision(self) -> int:
         """A number that grows with every committed change, by any process."""
-        ...
-
-    def calibration(self, space: EmbeddingSpace) -> Calibration | None:
-        """The user's own calibration for this space, if they made one."""
         ...
 
 
