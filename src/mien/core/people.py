@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Calibration", "EmbeddingSpace", "FacePhoto", "Person", "Template"]
+__all__ = ["Calibration", "EmbeddingSpace", "FacePhoto", "Person", "Template", "Vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class Person:
     name: str
     created: datetime
     templates: int = 0
+
+
+Vectors = tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]
+"""``(n, d)`` unit vectors, ``(n,)`` index of each one's owner, the owners."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

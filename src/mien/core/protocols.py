@@ -26,7 +26,7 @@ from mien.core.attendance import (
 )
 from mien.core.faces import Faces, Picture
 from mien.core.library import Claim, Content, FaceQuery, FaceTable, FileState, LibraryFace, Seen, SeenCounts
-from mien.core.people import Calibration, EmbeddingSpace, Person, Template
+from mien.core.people import Calibration, EmbeddingSpace, Person, Template, Vectors
 from mien.core.reasons import Trace
 
 __all__ = [
@@ -158,7 +158,7 @@ class Classifier(Protocol):
 class Known(Protocol):
     """What an identifier reads of a gallery."""
 
-    def vectors(self, space: EmbeddingSpace) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]:
+    def vectors(self, space: EmbeddingSpace) -> Vectors:
         """All vectors of ``space`` ``(n, d)``, the index of each one's owner ``(n,)``, and the owners.
 
         Kept in memory until the ``revision`` changes; the arrays are read-only.
@@ -181,13 +181,8 @@ class Narrowing(Protocol):
         """How many vectors of ``space`` there are."""
         ...
 
-    def near(
-        self, space: EmbeddingSpace, queries: NDArray[np.float32], *, people: int, floor: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]] | None:
-        """All vectors of everybody who can matter, as ``Known.vectors`` gives them; None if ``vectors`` is the way.
-
-        So many of the most alike ``people`` for each of the queries ``(m, d)``, and whoever reaches the cosine ``floor``.
-        """
+    def near(self, space: EmbeddingSpace, queries: NDArray[np.float32], *, people: int, floor: float) -> Vectors | None:
+        """Vectors of so many most alike ``people`` per query and of all who reach ``floor``; None: take ``vectors``."""
         ...
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DuplicateError, NotFoundError, SpaceMismatchError
 from mien.core.faces import Faces, Picture
-from mien.core.people import Person, Template
+from mien.core.people import Person, Template, Vectors
 from mien.core.protocols import Detector, Embedder, Gallery, Narrowing
 from mien.core.reasons import Reason
 from mien.core.vectors import similarities
 from mien.media.face_photos import cut_photo
-from mien.recognition.identification import CosineIdentifier, Vectors
+from mien.recognition.identification import CosineIdentifier
 from mien.recognition.quality import QualityLimits, measure
 
 __all__ = ["EnrolOptions", "Enroller", "Enrolment", "choose_face"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mien.core.answers import Contender, Match
 from mien.core.errors import InputError, SettingError
 from mien.core.faces import Faces
-from mien.core.people import Calibration, EmbeddingSpace, Person
+from mien.core.people import Calibration, EmbeddingSpace, Person, Vectors
 from mien.core.protocols import Known, Narrowing
 from mien.core.reasons import Reason
 from mien.core.vectors import similarities
@@ -20,9 +20,6 @@ from mien.recognition.calibration import Threshold, derive_margin, derive_thresh
 
 __all__ = ["CosineIdentifier", "IdentifyOptions", "Scores", "score", "unusable_aside"]
 
-
-Vectors = tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]
-"""``(n, d)`` unit vectors, ``(n,)`` index of each one's owner, the owners."""
 
 UNCALIBRATED_MARGIN = 0.05
 """The margin where a threshold was given by hand for a space about which nothing is known."""

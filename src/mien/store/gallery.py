@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from mien.core.errors import NotFoundError
-from mien.core.people import Calibration, EmbeddingSpace, Person, Template
+from mien.core.people import Calibration, EmbeddingSpace, Person, Template, Vectors
 from mien.core.protocols import Clock
 from mien.store import changes, identities, ledger, records, transfer
 from mien.store.database import Database, resilient
@@ -27,7 +27,7 @@ from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
 from mien.store.schema import audit, people, templates
 from mien.store.shelves import Shelves
 from mien.store.upgrades import bring_up_to_date, version_of
-from mien.store.vector_cache import VectorCache, Vectors
+from mien.store.vector_cache import VectorCache
 
 __all__ = ["SqlGallery", "open_gallery"]
 

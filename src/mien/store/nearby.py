@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from mien.core.people import EmbeddingSpace
+from mien.core.people import EmbeddingSpace, Vectors
 from mien.core.vectors import CompactVectors, who_may_matter
 from mien.store.database import Database
 from mien.store.identities import read_people
 from mien.store.ledger import read_revision
 from mien.store.records import read_vector
 from mien.store.schema import templates
-from mien.store.vector_cache import Vectors
 
 __all__ = ["CompactCache", "SearchLimits", "Wanted", "vectors_of"]
 

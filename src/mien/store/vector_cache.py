@@ -6,21 +6,17 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from mien.core.errors import SpaceMismatchError
-from mien.core.people import EmbeddingSpace, Person
+from mien.core.people import EmbeddingSpace, Vectors
 from mien.store.database import Database
 from mien.store.identities import read_people
 from mien.store.ledger import read_revision
 from mien.store.records import known_spaces, read_vector
 from mien.store.schema import templates
 
-__all__ = ["VectorCache", "Vectors"]
-
-Vectors = tuple[NDArray[np.float32], NDArray[np.int64], tuple[Person, ...]]
-"""``(n, d)`` unit vectors, ``(n,)`` index of each one's owner, the owners."""
+__all__ = ["VectorCache"]
 
 _ROWS_AT_ONCE = 512
 """Rows joined before they are copied: 1 MB of 512 numbers stays in the processor's cache (4,096 rows cost half as much
