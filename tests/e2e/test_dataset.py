@@ -177,6 +177,18 @@ def test_two_files_that_name_one_picture(mien, home, photo):
     assert mien(*both, "--allow-leak").code == 0
 
 
+def test_files_of_one_name_are_two_files(mien, home, photo):
+    """train/boxes.csv and test/boxes.csv are held against each other, too."""
+    photo("pictures/a.png")
+    for side in ("train", "test"):
+        (home / side).mkdir()
+        (home / side / "boxes.csv").write_text("file,x1,y1,x2,y2\na.png,170,60,280,210\n")
+    both = ("dataset", "info", "pictures", "--annotations", "train/boxes.csv", "--annotations", "test/boxes.csv")
+    stopped = mien(*both)
+    assert stopped.code == 1
+    assert "leak: 1 pictures in both train/boxes.csv and test/boxes.csv" in stopped.err.replace("\n", " ")
+
+
 def test_terms_first(mien, home):
     """Without --accept-terms the terms and the size are shown and nothing is fetched."""
     result = mien("dataset", "fetch", "lfw", "there")

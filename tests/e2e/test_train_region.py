@@ -91,6 +91,23 @@ def test_boxes_in_the_wrong_order_stop_before_anything_is_learnt(mien, boxes, ho
     assert not (home / "run").exists()
 
 
+@pytest.mark.slow
+def test_photographs_learnt_from_and_judged_with_stop_the_run(mien, boxes, home):
+    """One of them under another name: nothing is learnt; with --allow-leak it is, and the report says so first."""
+    (home / "later").mkdir()
+    (home / "later" / "new.png").write_bytes((boxes.parent / "grey.png").read_bytes())
+    (home / "later.csv").write_text("file,x1,y1,x2,y2\nnew.png,180,65,268,173\n", encoding="utf-8")
+    given = ("train", "region", boxes, "--test", "later.csv", "--test-pictures", "later", "--out", "run")
+    stopped = mien(*given)
+    assert stopped.code == 1
+    assert "new.png is photos/grey.png" in "".join(stopped.err.split("\n")).replace(f"{home}/", "")
+    assert "--allow-leak" in stopped.err
+    assert not (home / "run").exists()
+    allowed = mien(*given, "--allow-leak", "--hard", "0", "--epochs", "1", "--threads", "1")
+    assert "leaks were allowed: 1" in allowed.err
+    assert "**LEAK ALLOWED: 1 in both" in (home / "run" / "report.md").read_text(encoding="utf-8")
+
+
 def test_a_folder_that_is_not_widers_is_said(mien, boxes):
     """With what was expected in it."""
     result = mien("train", "region", boxes.parent, "--out", "run")

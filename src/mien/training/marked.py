@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from mien.core.errors import ImageError, InputError
 from mien.datasets.annotations import MarkedPicture, read_wider
 from mien.datasets.box_files import BoxFile, Fault, check_boxes, find_picture, read_boxes
 from mien.datasets.folders import Problem
+from mien.datasets.near_duplicates import video_of
 from mien.media.images import printable
 
-__all__ = ["MarkedSet", "Place", "Read", "find_wider", "read_marked"]
+__all__ = ["MarkedSet", "Place", "Read", "find_wider", "held_out", "read_marked", "shared_by"]
 
 Box = tuple[float, float, float, float]
 Read = Callable[[Path], NDArray[np.uint8]]
@@ -102,6 +104,58 @@ def read_marked(place: Place, read: Read) -> Generator[tuple[int, int], None, Ma
     told = [Problem(found.boxes[row].where, fault.words) for row, fault in faults.items() if fault.mended is None]
     marked = _gathered(found, faults, {name: paths[name] for name in sizes}, _invalid(place, found))
     return MarkedSet(tuple(marked), len(found.pictures) - len(paths), (*problems, *told))
+
+
+def shared_by(training: tuple[Place, MarkedSet], test: tuple[Place, MarkedSet]) -> list[str]:
+    """What lies on both sides, in words: the same photograph, under whatever name, and frames of one video."""
+    (learnt, learns), (judged, judges) = training, test
+    lines = [
+        f"{printable(ours)} is {printable(theirs)}" if ours != theirs else printable(ours)
+        for theirs, ours in _same_files([p.path for p in learns.pictures], [p.path for p in judges.pictures])
+    ]
+    videos = _videos(learnt, learns).keys() & _videos(judged, judges).keys()
+    return lines + [f"frames of video {printable(video)}" for video in sorted(videos)]
+
+
+def held_out(place: Place, marked: MarkedSet, share: float, seed: int) -> NDArray[np.intp]:
+    """Numbers of ``share`` of the photographs, at random, in rising order; all frames of a video or none of them.
+
+    Raises:
+        InputError: fewer than two photographs, or frames of one video alone.
+    """
+    count = len(marked.pictures)
+    together = {index: tuple(rows) for rows in _videos(place, marked).values() for index in rows}
+    wanted = min(max(1, round(count * share)), count - 1)
+    chosen: set[int] = set()
+    for index in np.random.default_rng([seed, count]).permutation(count).tolist():
+        if len(chosen) < wanted and len(chosen | set(together.get(index, (index,)))) < count:
+            chosen.update(together.get(index, (index,)))
+    if not chosen:
+        raise InputError(
+            f"expected two photographs or more, or frames of two videos, some of them to choose the epoch with, got {count}"
+            f" in {printable(place.boxes)}; add others"
+        )
+    return np.array(sorted(chosen), np.intp)
+
+
+def _same_files(some: Sequence[Path], others: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pairs of equal content; only files of one size are read."""
+    sizes = {path: path.stat().st_size for path in {*some, *others}}
+    twice = {sizes[path] for path in some} & {sizes[path] for path in others}
+    digests = {path: hashlib.sha256(path.read_bytes()).digest() for path, size in sizes.items() if size in twice}
+    first = {digests[path]: path for path in some if path in digests}
+    return [(first[digests[path]], path) for path in others if digests.get(path) in first]
+
+
+def _videos(place: Place, marked: MarkedSet) -> dict[str, list[int]]:
+    """Which pictures are frames of which video, by their names, below the folder of the pictures."""
+    found: dict[str, list[int]] = {}
+    for index, picture in enumerate(marked.pictures):
+        video = video_of(picture.path.stem)
+        if video is not None:
+            below = picture.path.relative_to(place.pictures).parent
+            found.setdefault((below / video).as_posix(), []).append(index)
+    return found
 
 
 def _part(folder: Path, side: str) -> Place | None:

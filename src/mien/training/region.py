@@ -21,10 +21,11 @@ from mien.core.protocols import Network
 from mien.datasets.annotations import MarkedPicture
 from mien.datasets.augmentation import Augmentation, AugmentOptions
 from mien.detectors.sliding_window import SlidingWindowDetector, SlidingWindowOptions
+from mien.media.images import printable
 from mien.training.decisions import FitOptions
 from mien.training.exporting import check_equal, to_onnx
 from mien.training.fitting import Samples, fit, start
-from mien.training.marked import MarkedSet, Place, Read, read_marked
+from mien.training.marked import MarkedSet, Place, Read, held_out, read_marked, shared_by
 from mien.training.pictures import Pictures
 from mien.training.progress import Event, learning, telling
 from mien.training.region_evaluation import (
@@ -66,6 +67,7 @@ class RegionRecipe:
         fit: epochs, rate, optimizer and so on, of each of the two rounds.
         validation: share of the training pictures to choose the epoch and the threshold with.
         rounds: 2, or 1 to leave the hard negatives out.
+        allow_leak: go on although the same photographs are learnt from and judged with.
         replace: overwrite a detector of the same name.
         resume: go on from the run's last epoch border.
         threads: computing threads; 0 for the backend's own.
@@ -76,6 +78,7 @@ class RegionRecipe:
     fit: FitOptions = field(default_factory=lambda: FitOptions(epochs=20, batch=64, patience=5, plateau=2))
     validation: float = 0.2
     rounds: int = 2
+    allow_leak: bool = False
     replace: bool = False
     resume: bool = False
     threads: int = 0
@@ -121,7 +124,8 @@ class TrainedRegion:
 class _Work:
     """What every step needs: photographs to learn from and to judge with, the folder, the recipe, the tools.
 
-    ``held`` are numbers of training photographs that choose the epoch and the threshold; ``scenes`` cuts of ``judged``.
+    ``held`` are numbers of training photographs that choose the epoch and the threshold; ``scenes`` cuts of ``judged``;
+    ``leaks`` what is learnt from and judged with, where that was allowed.
     """
 
     marked: MarkedSet
@@ -132,6 +136,7 @@ class _Work:
     recipe: RegionRecipe
     tools: RegionTools
     aspect: float
+    leaks: tuple[str, ...]
 
     def detector(self, network: Network, options: SlidingWindowOptions) -> SlidingWindowDetector:
         """A detector of the recipe's name whose boxes are as wide as the marked ones."""
@@ -194,21 +199,24 @@ def _photographs(
     places: tuple[Place, Place | None], run: Path, recipe: RegionRecipe, tools: RegionTools
 ) -> Generator[Event, None, _Work]:
     marked = yield from telling("check boxes", read_marked(places[0], tools.read))
-    count = len(marked.pictures)
-    if count < 2:
-        raise InputError(f"expected two photographs or more, one of them to choose the epoch with, got {count}")
-    order = np.random.default_rng([recipe.rules.seed, count]).permutation(count)
-    held = np.sort(order[: min(max(1, round(count * recipe.validation)), count - 1)])
+    held = held_out(places[0], marked, recipe.validation, recipe.rules.seed)
+    leaks: list[str] = []
     if places[1] is None:
         judged = tuple(marked.pictures[i] for i in held)
     else:
         tested = yield from telling("check test boxes", read_marked(places[1], tools.read))
+        leaks = shared_by((places[0], marked), (places[1], tested))
+        if leaks and not recipe.allow_leak:
+            raise InputError(
+                f"leak: {len(leaks)} in both {printable(places[0].boxes)} and {printable(places[1].boxes)}, the first"
+                f" {leaks[0]}: a test on what was learnt says nothing; take them out of one, or --allow-leak"
+            )
         judged, marked = tested.pictures, replace(marked, problems=(*marked.problems, *tested.problems))
     scenes = yield from telling("cut scenes", cut_scenes(judged, tools.read, recipe.rules.seed))
     shapes = np.concatenate([p.boxes[p.usable] for p in marked.pictures])
     width, height = (shapes[:, 2:] - shapes[:, :2]).T
     aspect = float(np.median(width / height).clip(0.2, 5)) if len(shapes) else 1.0
-    return _Work(marked, held, judged, scenes, run, recipe, tools, aspect)
+    return _Work(marked, held, judged, scenes, run, recipe, tools, aspect, tuple(leaks))
 
 
 def _round(number: int, work: _Work, model: Any, samples: Drawn) -> Generator[Event, None, Round]:
@@ -307,6 +315,7 @@ def _facts(work: _Work, model: Any, samples: Drawn) -> dict[str, Any]:
         "judged_on": "held-out training" if work.judged and work.judged[0] in work.marked.pictures else "test",
         "head_difference": conversion_difference(model, picture),
         "left_out": [{"name": p.name, "reason": p.reason} for p in work.marked.problems],
+        "leaks": list(work.leaks),
     }
 
 

@@ -158,6 +158,14 @@ def _examples(run: Path, scenes: Sequence[Scene], detector: SlidingWindowDetecto
     write_image(run / "examples.png", contact_sheet(tiles, ["marked", "found"] * (len(tiles) // 2), columns=8))
 
 
+def _leaks(leaks: Sequence[str]) -> list[str]:
+    """What a reader must know before the figures."""
+    if not leaks:
+        return []
+    head = f"**LEAK ALLOWED: {len(leaks)} in both what was learnt from and what was judged with**, among them:"
+    return [head, *(f"- {each}" for each in leaks[:5]), ""]
+
+
 def _page(report: RegionReport, figures: Mapping[str, Any]) -> str:
     last, facts = figures["rounds"][-1], report.facts
     level = figures["threshold_at_recall_0.85"]
@@ -173,10 +181,11 @@ def _page(report: RegionReport, figures: Mapping[str, Any]) -> str:
         f" {facts['held_out']} training photographs that were held out."
     )
     head = ("round", "samples", "epochs", "best_epoch", "val_accuracy", "val_loss", "cuts_ap", "whole_ap")
-    shown = {key: value for key, value in facts.items() if key != "left_out"}
+    shown = {key: value for key, value in facts.items() if key not in {"left_out", "leaks"}}
     lines = [
         f"# {report.record.name}",
         "",
+        *_leaks(facts["leaks"]),
         cuts,
         "",
         whole,

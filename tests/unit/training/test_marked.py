@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mien.core.errors import InputError
-from mien.media.images import read_image
-from mien.training.marked import Place, find_wider, read_marked
+from mien.media.images import read_image, write_image
+from mien.training.marked import Place, find_wider, held_out, read_marked, shared_by
 from tests.fakes.region import write_marked
 
 
@@ -92,3 +92,39 @@ def test_a_folder_of_wider_is_known_by_its_parts(shared_data, tmp_path):
     assert validation.pictures.parent.name == "WIDER_val"
     with pytest.raises(InputError, match="expected WIDER_train/images"):
         find_wider(tmp_path)
+
+
+def frames_of(folder, *names):
+    """One photograph under several names, with its boxes; each file differs by a byte behind the picture."""
+    folder.mkdir()
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    for index, name in enumerate(names):
+        write_image(folder / name, pixels)
+        with (folder / name).open("ab") as file:
+            file.write(f"{folder.name}{index}".encode())
+    (folder / "boxes.csv").write_text(
+        "file,x1,y1,x2,y2\n" + "".join(f"{name},4,4,30,30\n" for name in names), encoding="utf-8"
+    )
+    place = Place(folder / "boxes.csv", folder)
+    return place, finish(read_marked(place, read))
+
+
+def test_frames_of_one_video_on_both_sides_are_told(tmp_path):
+    """By the video's name; photographs whose names merely look alike are none."""
+    learnt = frames_of(tmp_path / "learnt", "clip@1.000s.png", "walk@1.000s.png", "Ada_0001.png")
+    judged = frames_of(tmp_path / "judged", "clip@9.000s.png", "Ada_0002.png")
+    assert shared_by(learnt, judged) == ["frames of video clip"]
+    assert shared_by(judged, frames_of(tmp_path / "others", "Bob_0001.png")) == []
+
+
+def test_frames_of_one_video_are_held_out_together(tmp_path):
+    """Whatever the seed; single photographs as many as the share says; one video alone cannot be divided."""
+    names = [f"clip@{n}.000s.png" for n in range(5)] + [f"{n}.png" for n in range(5)]
+    place, marked = frames_of(tmp_path / "mixed", *names)
+    for seed in range(8):
+        held = set(held_out(place, marked, 0.2, seed).tolist())
+        assert held & set(range(5)) in (set(), set(range(5)))
+        assert 2 <= len(held) < 10
+    place, marked = frames_of(tmp_path / "alone", *names[:5])
+    with pytest.raises(InputError, match=r"frames of two videos.*add others"):
+        held_out(place, marked, 0.2, 0)

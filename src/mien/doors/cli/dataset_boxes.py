@@ -47,13 +47,13 @@ def check(session: Session, pictures: Path, files: Sequence[Path], *, fix: Path 
     rows: list[dict[str, Any]] = []
     faults: list[Fault] = []
     told: list[str] = []
-    named: dict[str, set[str]] = {}
+    named: list[tuple[Path, set[str]]] = []  # train and test may lie in two folders under one name
     for file in files:
         found = read_boxes(file, pictures)
         sizes = _sizes(session, pictures, found)
         faults = check_boxes(found, sizes)
         rows.append(_row(file, found, sizes, faults))
-        named[file.name] = set(found.pictures)
+        named.append((file, set(found.pictures)))
         told += [fault.words for fault in faults]
         _tell(session, faults)
     session.out.table(f"boxes of {shown(pictures)}", rows, columns=COLUMNS, data={"files": rows, "faults": told})
@@ -95,10 +95,10 @@ def tiles(
     return drawn, names
 
 
-def _refuse_shared(session: Session, named: dict[str, set[str]], *, allow_leak: bool) -> None:
+def _refuse_shared(session: Session, named: Sequence[tuple[Path, set[str]]], *, allow_leak: bool) -> None:
     """Stop where two files, of train and of test, name the same pictures."""
-    for one, other in itertools.combinations(named, 2):
-        if shared := sorted(named[one] & named[other]):
+    for (one, ours), (other, theirs) in itertools.combinations(named, 2):
+        if shared := sorted(ours & theirs):
             said = f"leak: {len(shared)} pictures in both {shown(one)} and {shown(other)}, the first {shown(shared[0])}"
             if not allow_leak:
                 raise InputError(

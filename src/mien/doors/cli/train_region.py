@@ -46,6 +46,14 @@ def region(
         float,
         typer.Option(help="Share of the photographs to choose epoch and threshold with.", rich_help_panel=PICTURES),
     ] = 0.2,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leak",
+            help="Go on although SRC and --test share photographs; stamped into the report.",
+            rich_help_panel=PICTURES,
+        ),
+    ] = False,
     smallest: Annotated[
         float, typer.Option(help="Faces below this side, in pixels, are not learnt from.", rich_help_panel=SAMPLES)
     ] = 24.0,
@@ -89,6 +97,7 @@ def region(
         fit=FitOptions(epochs, batch, rate=rate, plateau=2, patience=patience, seed=seed),
         validation=validation,
         rounds=2 if hard else 1,
+        allow_leak=allow_leak,
         replace=replace,
         resume=resume,
         threads=session.house.settings.threads,
@@ -129,6 +138,8 @@ def _finish(session: Session, trained: TrainedRegion | None) -> None:
     figures = trained.figures
     for problem in figures["facts"]["left_out"]:
         session.fail(f"left out: {problem['name']}: {problem['reason']}")
+    if leaks := figures["facts"]["leaks"]:
+        session.out.problem(f"leaks were allowed: {len(leaks)}; the figures flatter")
     rows = [
         {"what": "detector", "value": trained.record.name},
         {"what": "windows", "value": ", ".join(f"{count} {what}" for what, count in figures["windows"].items())},
