@@ -165,10 +165,15 @@ def follow(video: Video, follower: Follower, sightings: SightingList) -> Iterato
 def subtitles(spans: Sequence[Span]) -> str:
     """The spans as SubRip text (``.srt``): who is seen, while they are."""
     blocks = [
-        f"{number}\n{_srt_time(span.start)} --> {_srt_time(span.end)}\n{span.who.replace('_', ' ')}\n"
+        f"{number}\n{_srt_time(span.start)} --> {_srt_time(span.end)}\n{_srt_who(span)}\n"
         for number, span in enumerate(spans, 1)
     ]
     return "\n".join(blocks)
+
+
+def _srt_who(span: Span) -> str:
+    """A name as it is, a decision in words."""
+    return span.who if span.match.decision == "match" else span.who.replace("_", " ")
 
 
 def _srt_time(seconds: float) -> str:

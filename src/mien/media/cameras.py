@@ -249,7 +249,11 @@ def _connection(source: str | int, options: CameraOptions) -> Connect:
 def _webcam(number: int) -> Iterator[Iterator[Frame]]:
     """A camera of this machine, by OpenCV, which knows the systems' ways to them."""
     if sys.platform == "linux" and not Path(f"/dev/video{number}").exists():
-        raise ImageError(f"there is no camera {number} on this machine")
+        there = sorted(int(path.name[5:]) for path in Path("/dev").glob("video*") if path.name[5:].isdecimal())
+        raise ImageError(
+            f"there is no camera {number} on this machine, there is {', '.join(map(str, there)) or 'none at all'}; plug it in,"
+            " or name an address (rtsp://…), a video or a folder of frames"
+        )
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():

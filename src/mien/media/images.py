@@ -241,10 +241,17 @@ def _why(error: OSError) -> str:
 
 
 def write_whole(target: Path, data: bytes) -> None:
-    """Write a file so that it appears complete or not at all: beside ``target``, then moved into place."""
+    """Write a file so that it appears complete or not at all: beside ``target``, then moved into place.
+
+    Raises:
+        OSError: with the name of ``target``, which the system does not tell when a disk is full.
+    """
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         part.write_bytes(data)
         part.replace(target)
+    except OSError as error:
+        error.filename = str(target)
+        raise
     finally:
         part.unlink(missing_ok=True)

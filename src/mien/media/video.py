@@ -102,9 +102,18 @@ class FrameFolder:
         """Every picture in order, with its ``time``.
 
         Raises:
-            ImageError: one that cannot be read.
+            ImageError: some cannot be read: after the others.
         """
-        return (self._frame(i) for i in range(len(self._files)))
+        bad: list[str] = []
+        for index in range(len(self._files)):
+            try:
+                picture = self._frame(index)
+            except ImageError as error:
+                bad.append(str(error))
+                continue
+            yield picture
+        if bad:
+            raise ImageError(f"{len(bad)} of {len(self._files)} frames are left out, the first: {bad[0]}")
 
     def at(self, time: float) -> Picture:
         """The picture that is shown at ``time`` seconds.

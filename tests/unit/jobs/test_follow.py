@@ -84,13 +84,13 @@ def test_a_face_for_a_frame_or_two_is_left_out():
 
 
 def test_subtitles():
-    """SubRip: numbered, hours to milliseconds with a comma, a blank line between."""
+    """SubRip: numbered, hours to milliseconds with a comma, a blank line between; a name as it is, a decision in words."""
     sightings = SightingList(least=1)
-    seen(sightings, 3599.9996, {1: match("Ада")})
+    seen(sightings, 3599.9996, {1: match("Ада_Б")})
     seen(sightings, 3661.25, {2: Match("no_usable_face")})
     sightings.end(3662.0)
     assert subtitles(sightings.spans()) == (
-        "1\n01:00:00,000 --> 01:01:01,250\nАда\n\n2\n01:01:01,250 --> 01:01:02,000\nno usable face\n"
+        "1\n01:00:00,000 --> 01:01:01,250\nАда_Б\n\n2\n01:01:01,250 --> 01:01:02,000\nno usable face\n"
     )
 
 

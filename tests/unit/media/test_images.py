@@ -17,7 +17,7 @@ from PIL import Image
 
 from mien.core.errors import ImageError, MissingExtraError
 from mien.media import decoders
-from mien.media.images import ReadOptions, decode_image, printable, read_image, write_image
+from mien.media.images import ReadOptions, decode_image, printable, read_image, write_image, write_whole
 
 CARD = np.zeros((96, 160, 3), np.uint8)
 """Wider than high, another colour in each corner: red, green, blue, white (clockwise from the top left)."""
@@ -478,6 +478,18 @@ def test_writing_leaves_all_or_nothing(tmp_path, monkeypatch):
         write_image(path, CARD[::-1])
     assert_close(read_image(path).pixels, CARD, tolerance=0)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path, monkeypatch):
+    """The system does not say which file had no room; the error does, and nothing is left of it."""
+
+    def full(_path, _data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*run\.json"):
+        write_whole(tmp_path / "run.json", b"{}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_writing_refuses_what_it_cannot_do(tmp_path):

@@ -84,11 +84,22 @@ def test_damage_ends_a_file_with_its_reason(tmp_path):
     assert "ends early" in source.state.reason
 
 
+def test_a_damaged_frame_of_a_folder_is_left_out(tmp_path):
+    """The frames before and behind it are given; at the end it is told which one, and how many."""
+    folder = folder_of_frames(tmp_path / "frames", 5)
+    (folder / "frame1.png").write_bytes((folder / "frame1.png").read_bytes()[:60])
+    source = open_source(str(folder), SourceOptions(rate=4))
+    assert [(number_in(p.pixels), p.time) for p in everything(source)] == [(0, 0), (2, 0.5), (3, 0.75), (4, 1.0)]
+    assert source.state.name == "lost"
+    assert "1 of 5 frames are left out, the first: " in source.state.reason
+    assert "frame1.png" in source.state.reason
+
+
 def test_a_webcam_that_never_was_is_not_waited_for():
     """Index 99 ends at once with the reason."""
     source = open_source("99")
     assert everything(source) == []
-    assert source.state.reason == "there is no camera 99 on this machine"
+    assert source.state.reason.startswith("there is no camera 99 on this machine")
 
 
 def test_a_lost_camera_is_left_when_once_is_enough():
