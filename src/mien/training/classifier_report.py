@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,7 +153,7 @@ def _page(report: Report, figures: Mapping[str, Any]) -> str:
         "| class | pictures | precision | recall | F1 |",
         "| --- | ---: | ---: | ---: | ---: |",
         *(
-            f"| {c.name} | {c.pictures} | {c.precision:.4f} | {c.recall:.4f} | {c.f1:.4f} |"
+            f"| {c.name} | {c.pictures} | {_share(c.precision)} | {_share(c.recall)} | {_share(c.f1)} |"
             for c in report.found.classes
         ),
         "",
@@ -165,13 +166,19 @@ def _page(report: Report, figures: Mapping[str, Any]) -> str:
         "| --- |" + " ---: |" * len(report.pictures.classes),
         *(f"| {side} | " + " | ".join(map(str, n.values())) + " |" for side, n in figures["pictures_of"].items()),
         "",
-        *(f"- left out: {p.name}: {p.reason}" for p in report.pictures.problems),
+        *([f"{len(report.pictures.problems)} left out:", ""] if report.pictures.problems else []),
+        *(f"- {p.name}: {p.reason}" for p in report.pictures.problems),
         "",
         "| setting | value |",
         "| --- | --- |",
         *(f"| {key} | {value} |" for key, value in report.facts.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _share(value: float) -> str:
+    """Four digits; a dash where there is nothing to have a share of, as the precision of a class that was never said."""
+    return "–" if math.isnan(value) else f"{value:.4f}"
 
 
 def _warnings(report: Report) -> list[str]:

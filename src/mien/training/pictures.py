@@ -187,7 +187,8 @@ def read_pictures(found: LabelledSet, cut: Cut, how: Reading) -> Generator[tuple
             picture = found.read(row)
             chips[row], looks[row] = cut.chip(picture.pixels), look(picture)
         except ImageError as error:
-            problems.append(Problem(printable(found.path(row)), str(error)))
+            name = printable(found.path(row))
+            problems.append(Problem(name, str(error).removeprefix(f"cannot read {name}: ")))
         yield row + 1, len(found)
     seen = Survey(found, looks)
     require_classes(seen.readable)
@@ -215,7 +216,8 @@ def _refuse_two_classes(seen: Survey) -> None:
         found = seen.found
         named = "; ".join(" and ".join(printable(found.path(row)) for row in rows[:2]) for rows in doubled[:3])
         raise InputError(
-            f"{len(doubled)} pictures are in two classes at once: {named}; remove what is in the wrong folder"
+            f"{len(doubled)} {'picture is' if len(doubled) == 1 else 'pictures are'} in two classes at once: {named}; remove what is"
+            " in the wrong folder"
         )
 
 

@@ -161,11 +161,13 @@ def test_a_picture_in_two_classes_is_refused(tiles, tmp_path):
 
 
 def test_corrupt_files_are_left_out_and_reported(tiles, tmp_path):
-    """A damaged picture is named in the report; the others are learnt from."""
+    """A damaged picture is named once with its reason, and counted in the report; the others are learnt from."""
     shutil.copytree(tiles, tmp_path / "set")
     (tmp_path / "set" / "cat" / "99.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
     figures = train(tmp_path / "set", tmp_path, replace(SMALL, fit=replace(SMALL.fit, epochs=1))).figures
     assert [p["name"].endswith("99.png") for p in figures["left_out"]] == [True]
+    assert "99.png" not in figures["left_out"][0]["reason"]
+    assert "\n1 left out:\n" in next(tmp_path.rglob("report.md")).read_text(encoding="utf-8")
     assert sum(figures["pictures_of"]["train"].values()) + sum(figures["pictures_of"]["val"].values()) == 48
 
 
