@@ -41,12 +41,39 @@ def test_a_stdout_that_cannot_carry_a_name_gets_it_with_escapes(monkeypatch, enc
     assert json.loads(printed(monkeypatch, "json", rows, encoding=encoding)) == rows
 
 
+class Terminal(io.StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
 def test_a_progress_bar_takes_any_name(monkeypatch):
     """The stage of a bar is text, not markup."""
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", Terminal())
     assert list(Output().track([1, 2], ODD, 2)) == [1, 2]
     assert "Ada" in sys.stderr.getvalue()
+
+
+def test_a_pipe_gets_no_progress_bar(monkeypatch):
+    """Notebooks and CI ask for colours by FORCE_COLOR; a bar that moves the cursor is no colour."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert list(Output().track([1, 2], "read", 2)) == [1, 2]
+    assert sys.stderr.getvalue() == ""
+
+
+def test_a_stage_that_is_done_makes_room_for_the_next(monkeypatch):
+    """Of many stages only the one that runs is in view at the end."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Output().steps() as at:
+        for stage in ("read", "embed", "write"):
+            at(stage, 0, 1)
+            at(stage, 1, 1)
+    last = sys.stderr.getvalue().rpartition("write")[0].rpartition("\x1b[2K")[2]
+    assert "read" not in last and "embed" not in last
 
 
 @pytest.mark.parametrize("kind", ["table", "csv", "json"])

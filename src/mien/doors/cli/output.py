@@ -105,12 +105,14 @@ class Output:
 
     @property
     def draws(self) -> bool:
-        """Whether progress is drawn: on a terminal, unless quiet."""
-        return self._notes.is_terminal and not self.quiet
+        """Whether progress is drawn: on a terminal (colours asked for by FORCE_COLOR make none of a pipe), unless quiet."""
+        return sys.stderr is not None and sys.stderr.isatty() and not self.quiet
 
     @contextmanager
     def steps(self, rate: str = "") -> Iterator[Callable[[str, int, int], None]]:
-        """A bar per stage on a terminal; yields a function to call with stage, items done and items in all.
+        """Bars on a terminal; yields a function to call with stage, items done and items in all.
+
+        A stage that is done leaves when the next begins, so that long work with many stages stays in view.
 
         Args:
             rate: what is counted per second beside the bar, e.g. ``"files"``; empty for none.
@@ -127,8 +129,10 @@ class Output:
 
             def at(stage: str, index: int, total: int) -> None:
                 if stage not in tasks:
+                    for done in [t for t in bar.tasks if t.finished]:
+                        done.visible = False
                     tasks[stage] = bar.add_task(escape(stage), total=total)
-                bar.update(tasks[stage], completed=index, total=total)
+                bar.update(tasks[stage], completed=index, total=total, visible=True)
 
             yield at
 
