@@ -73,7 +73,8 @@ def test_a_stage_that_is_done_makes_room_for_the_next(monkeypatch):
             at(stage, 0, 1)
             at(stage, 1, 1)
     last = sys.stderr.getvalue().rpartition("write")[0].rpartition("\x1b[2K")[2]
-    assert "read" not in last and "embed" not in last
+    assert "read" not in last
+    assert "embed" not in last
 
 
 @pytest.mark.parametrize("kind", ["table", "csv", "json"])
