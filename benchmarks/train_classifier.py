@@ -23,6 +23,7 @@ from statistics import mean, stdev
 import numpy as np
 
 from mien.datasets.folders import find_pictures, natural_order
+from mien.evaluation.charts import draw_spread
 from mien.evaluation.records import Record, installed_versions, this_machine
 from mien.media.crops import crop_boxes
 from mien.media.images import read_image
@@ -48,7 +49,8 @@ def main() -> None:
     options.work = options.work.resolve()
     records = [*(cats(options) if "cats" in options.only else ()), *(me(options) if "me" in options.only else ())]
     write_records(records, options.results)
-    write_page(options.page, *page(records))
+    drawn = curve(records, options.page.with_suffix("") / "size.png")
+    write_page(options.page, *page(records, drawn))
     print(options.page.read_text(encoding="utf-8"))
 
 
@@ -174,7 +176,16 @@ def record(task: str, protocol: dict, subject: dict, runs: list[dict], options: 
     )
 
 
-def page(records: list[Record]) -> list[str]:
+def curve(records: list[Record], file: Path) -> bool:
+    """Accuracy over the number of training pictures, every seed a dot; whether there was anything to draw."""
+    points = [(r.protocol["training"], r.figures["accuracy"]) for r in reversed(records) if r.task == "cats and dogs"]
+    if len(points) > 1:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draw_spread({"from scratch": points}, file, x="training pictures", y="accuracy on 400 test pictures")
+    return len(points) > 1
+
+
+def page(records: list[Record], drawn: bool) -> list[str]:
     first = records[0]
     meaning = (
         "Each row is the mean over the seeds, with their standard deviation and each seed's figure. The epoch is chosen on a"
@@ -190,6 +201,7 @@ def page(records: list[Record]) -> list[str]:
             f"{first.subject['parameters']:,} parameters, pictures of 64 × 64, 400 test pictures (one is 0.0025)."
             + (f" The exported network answers {rate:,.0f} pictures a second in batches of 32." if rate else ""),
             rows(shown, "training pictures", lambda r: f"{r.protocol['training']:,}", "accuracy"),
+            *(["![accuracy over training pictures](training/size.png)"] if drawn else []),
         ]
     shown = [r for r in records if r.task == "me and not me"]
     if shown:

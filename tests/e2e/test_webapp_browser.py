@@ -2,21 +2,24 @@
 
 import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.fakes import cameras
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PASSWORD = "correct horse"
-PATIENCE = 150_000  # milliseconds; machines of CI are slow
-SPARING = {"OMP_NUM_THREADS": "1", "MIEN_MIN_FACE": "60"}  # many looks a second, whatever else the machine does
+from tests.fakes.browser import (
+    CHROMIUM,
+    PATIENCE,
+    chromium,
+    heading,
+    hosts_asked,
+    learn,
+    make_password,
+    open_page,
+    running_app,
+    start_camera,
+    stop_camera,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,29 +39,9 @@ def film(tmp_path_factory, request, cache_dir):
 
 @pytest.fixture
 def server(home, cache_dir):
-    """``mien app`` as a user starts it, over an empty home; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [sys.executable, "-m", "mien", "app", "--no-browser", "--port", str(port)]
-    log = (home / "app.log").open("w")
-    running = subprocess.Popen(words, cwd=home, env=os.environ | SPARING, stdout=log, stderr=log)
-    try:
-        until = time.monotonic() + 60
-        while not answers(port):
-            assert running.poll() is None, (home / "app.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        running.terminate()
-        running.wait(20)
-        log.close()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) == 0
+    """``mien app`` over an empty home; its address."""
+    with running_app(home) as address:
+        yield address
 
 
 @pytest.fixture
@@ -68,52 +51,16 @@ def page(film):
         assert os.environ.get("MIEN_BROWSER_TESTS") != "must", "there is no chromium, and CI may not skip its tests"
         pytest.skip("no chromium on this machine: apt-get install chromium")
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-    camera += [f"--use-file-for-fake-video-capture={film.path}", "--disable-features=WebRtcHideLocalIpsWithMdns"]
-    with sync.sync_playwright() as playwright:
-        args = ["--no-sandbox", "--disable-background-networking", *camera]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
-        try:
-            opened = browser.new_page(viewport={"width": 1280, "height": 1000}, locale="en-GB")
-            opened.set_default_timeout(PATIENCE)
-            yield opened
-        finally:
-            browser.close()
-
-
-def heading(page, name):
-    return page.get_by_role("heading", name=name, exact=True)
-
-
-def open_page(page, name):
-    page.get_by_role("link", name=name, exact=True).click()
-    heading(page, name).wait_for()
-
-
-def make_password(page, server):
-    page.goto(server)
-    heading(page, "Welcome to mien").wait_for()
-    page.get_by_label("New password", exact=True).fill(PASSWORD)
-    page.get_by_label("The same password again", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Make the password").click()
-    heading(page, "Start").wait_for()
-
-
-def learn(page, name, photo):
-    """Add somebody by a photograph on the page People."""
-    open_page(page, "People")
-    box = page.get_by_role("combobox", name="Name").first
-    box.fill(name)
-    box.press("Enter")
-    page.locator("input[type=file]").first.set_input_files(photo)
-    page.get_by_text(photo.name).first.wait_for()
-    page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_text(f"{photo.name}: learnt.").wait_for()
+    with sync.sync_playwright() as playwright, chromium(playwright, film.path) as browser:
+        opened = browser.new_page(viewport={"width": 1280, "height": 1000}, locale="en-GB")
+        opened.set_default_timeout(PATIENCE)
+        yield opened
 
 
 @pytest.mark.slow
 def test_a_person_is_learnt_walks_by_is_named_and_marked_once_and_a_stranger_is_not(page, server, film, mien):
     """From the first password to one mark in the book, in the browser alone; whoever is not known marks nobody."""
+    hosts = hosts_asked(page)
     make_password(page, server)
     learn(page, "Ada", film.photo)
     mien("attendance", "session", "add", "Door", "--zone", "UTC", "--day")
@@ -123,12 +70,18 @@ def test_a_person_is_learnt_walks_by_is_named_and_marked_once_and_a_stranger_is_
     open_page(page, "Live")
     page.get_by_role("combobox", name=re.compile("Attendance is taken for")).click()
     page.get_by_role("option", name="Door").click()
-    page.frame_locator("iframe").first.get_by_role("button", name="Start the camera").click()
+    start_camera(page)
     page.get_by_text(re.compile(r"^Ada · .* · present$")).wait_for()
     page.get_by_text(re.compile(r"^Strangers: [1-9]")).wait_for()  # the film has gone round: both were seen
     assert page.locator(".mien-arrived").all_inner_texts() == [page.locator(".mien-arrived").first.inner_text()]
-    page.frame_locator("iframe").first.get_by_role("button", name="Stop the camera").click()
+    page.get_by_role("button", name="Kiosk").click()
+    page.get_by_role("button", name="Leave the kiosk").wait_for()
+    assert page.get_by_role("link", name="People").count() == 0
+    page.wait_for_timeout(2000)  # a camera that the change had stopped would have gone by now
+    stop_camera(page)
     heading(page, "Who arrived").wait_for()
+
+    assert hosts <= {"127.0.0.1", "the page itself"}, hosts  # nothing leaves the machine
 
     register = mien("attendance", "report", "Door", "--json").json()
     marks = {entry["name"]: entry["status"] for entry in register["entries"]}

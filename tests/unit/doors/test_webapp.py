@@ -201,7 +201,7 @@ def test_somebody_is_learnt_from_photographs_and_a_bad_one_is_told(app, astronau
     gallery().add("Eileen", [])  # AppTest chooses among names, it cannot type a new one; the browser's test does
     goto(at.run(), "people")
     assert titles(at) == ["People"]
-    at.selectbox(key="add-name").set_value("Eileen")
+    at.selectbox(key="add-name-0").set_value("Eileen")
     at.file_uploader[0].set_value(
         [("eileen.png", png(astronaut), "image/png"), ("sky.png", png(astronaut[:60]), "image/png")]
     )
@@ -210,6 +210,13 @@ def test_somebody_is_learnt_from_photographs_and_a_bad_one_is_told(app, astronau
     assert [s.value for s in at.success] == ["eileen.png: learnt."]
     assert "no face was found" in at.warning[0].value
     assert [(p.name, p.templates) for p in gallery().people()] == [("Eileen", 1)]
+    assert at.selectbox(key="add-name-0").value == "Eileen"  # what was refused can be mended
+
+    at.file_uploader[0].set_value([("again.png", png(astronaut[:, ::-1]), "image/png")])
+    button(at, "Add").click().run()
+    assert [s.value for s in at.success] == ["again.png: learnt."]
+    assert at.selectbox(key="add-name-1").value is None  # all is learnt: the next person, please
+    assert not at.file_uploader[0].value
 
 
 def test_the_pages_speak_vietnamese(app):

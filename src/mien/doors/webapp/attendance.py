@@ -95,7 +95,9 @@ def _correct(session: Session, meeting: Meeting, lines: dict[str, Entry], names:
     """A mark changed by hand, with its reason; the old one is kept beside it."""
     with st.form("correct", clear_on_submit=True):
         st.markdown(f"**{t('attendance.correct')}**")
-        who = st.selectbox(t("people.name"), list(lines), index=None, format_func=names.__getitem__)
+        who = st.selectbox(
+            t("people.name"), list(lines), index=None, format_func=names.__getitem__, placeholder=t("people.choose")
+        )
         status = st.selectbox(t("attendance.mark"), _BY_HAND, format_func=lambda s: t(f"status.{s}"))
         at = st.time_input(t("attendance.came"), value=None)
         reason = st.text_input(t("attendance.reason"))

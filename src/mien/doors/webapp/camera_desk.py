@@ -84,14 +84,15 @@ def camera_of(
         ask: whether which camera is asked; else as it was chosen before.
         again: whether a station that has ended is made anew while the browser's camera goes on.
     """
-    if ask:
-        st.radio(
-            t("camera.which"),
-            (_BROWSER, _COMPUTER),
-            key=f"{key}-which",
-            horizontal=True,
-            format_func=lambda which: t(f"cameras.{which}"),
-        )
+    with st.container():
+        if ask:
+            st.radio(
+                t("camera.which"),
+                (_BROWSER, _COMPUTER),
+                key=f"{key}-which",
+                horizontal=True,
+                format_func=lambda which: t(f"cameras.{which}"),
+            )
     which = st.session_state.get(f"{key}-which", _BROWSER)
     if which == _BROWSER:
         return _browser(key, make, (which, *wish), again=again)

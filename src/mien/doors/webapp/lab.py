@@ -133,7 +133,7 @@ def _detectors() -> None:
     from mien.media.drawing import drawn_jpeg
 
     names = ["mtcnn", "haar", *(n for n in house().catalog.names("detector") if n not in {"mtcnn", "haar"})]
-    chosen = st.multiselect(t("lab.which_detectors"), names, default=names[:2])
+    chosen = st.multiselect(t("lab.which_detectors"), names, default=names[:2], placeholder=t("people.choose"))
     picture = _dropped("lab-detectors")
     if picture is None or not chosen:
         return
@@ -155,7 +155,7 @@ def _detectors() -> None:
 def _embedders() -> None:
     """Two pictures compared by several embedders: similarity, threshold, answer."""
     names = [n for n in house().catalog.names("embedder") if n]
-    chosen = st.multiselect(t("lab.which_embedders"), names, default=names[:2])
+    chosen = st.multiselect(t("lab.which_embedders"), names, default=names[:2], placeholder=t("people.choose"))
     left, right = st.columns(2)
     with left:
         first = _dropped("lab-first")

@@ -26,12 +26,16 @@ Liveness = Literal["off", "challenge", "passive"]
 
 
 def page() -> None:
-    """Everything on the page; in a kiosk the camera and who arrived only, as they were set before."""
+    """Everything on the page; in a kiosk the camera and who arrived only, as they were set before.
+
+    What a kiosk leaves out leaves its place empty: a camera that moved up on the page would be stopped by the browser.
+    """
     kiosk = style.is_kiosk()
     camera_desk.keep("live-session", "live-liveness", "live-camera-name", f"{_KEY}-which", f"{_KEY}-address")
-    if not kiosk:
-        st.title(t("live.title"))
-        _settings()
+    with st.container():
+        if not kiosk:
+            st.title(t("live.title"))
+            _settings()
     session = _session()
     liveness: Liveness = st.session_state.get("live-liveness", house().settings.liveness)
     camera = _camera_name(session)

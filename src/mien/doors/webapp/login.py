@@ -90,7 +90,7 @@ def shown(user: User) -> None:
     if not options().login:
         st.caption(t("login.open"))
         return
-    st.caption(t("login.as", name=user.name, role=t(f"roles.{user.role}")))
+    st.caption(t("login.as", name=user.name), help=t(f"roles.{user.role}"))
     with st.popover(t("login.own_password")):
         _own_password(user)
     if st.button(t("login.leave")):

@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" fill="#0b5394"/>'
+    '<circle cx="11" cy="13" r="2" fill="#fff"/><circle cx="21" cy="13" r="2" fill="#fff"/>'
+    '<path d="M10 20q6 6 12 0" fill="none" stroke="#fff" stroke-width="2.5" stroke-linecap="round"/></svg>'
+)
+"""Drawn here: for a symbol of its own fonts Streamlit would have the browser ask a host outside."""
+
+
 def run() -> None:
     """One run of the page that a browser asks for; a known error becomes one line."""
-    st.set_page_config(page_title="mien", page_icon=":material/face:", layout="wide")
+    st.set_page_config(page_title="mien", page_icon=_ICON, layout="wide")
     style.apply()
     try:
         _run()

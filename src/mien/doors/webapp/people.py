@@ -35,13 +35,17 @@ def page() -> None:
 
 
 def add_by_photos() -> None:
-    """A name and photographs; the gate says why one of them is refused."""
-    with st.form("add-person", clear_on_submit=False):
-        name = choose_name(t("people.name"), "add-name")
-        files = st.file_uploader(t("people.photos"), type=list(PICTURES), accept_multiple_files=True)
-        twin = st.checkbox(t("people.alike"))
+    """A name and photographs; the gate says why one of them is refused. Once all are learnt, the form is empty again."""
+    turn = st.session_state.setdefault("add-turn", 0)
+    with st.form("add-person"):
+        name = choose_name(t("people.name"), f"add-name-{turn}")
+        files = st.file_uploader(
+            t("people.photos"), type=list(PICTURES), accept_multiple_files=True, key=f"add-files-{turn}"
+        )
+        twin = st.checkbox(t("people.alike"), key=f"add-twin-{turn}")
         sent = st.form_submit_button(t("people.add"), type="primary")
     if not sent:
+        tell_enrolments(st.session_state.pop("added", ()))
         return
     if not name or not files:
         st.warning(t("people.incomplete"))
@@ -54,6 +58,9 @@ def add_by_photos() -> None:
             st.error(str(error), icon=":material/error:")
     with st.spinner(t("photos.looking")):
         outcomes = recognizer().enroll(name, pictures, options=house().enrol_options(allow_similar=twin))
+    if len(outcomes) == len(files) and all(outcome.accepted for outcome in outcomes):
+        st.session_state.update({"add-turn": turn + 1, "added": outcomes})
+        st.rerun()
     tell_enrolments(outcomes)
 
 
@@ -72,7 +79,13 @@ def _person(person: Person, known: list[Person]) -> None:
     others = {p.id: p.name for p in known if p.id != person.id}
     if others:
         with st.form(f"merge-{person.id}"):
-            other = st.selectbox(t("people.merge_which"), list(others), index=None, format_func=others.__getitem__)
+            other = st.selectbox(
+                t("people.merge_which"),
+                list(others),
+                index=None,
+                format_func=others.__getitem__,
+                placeholder=t("people.choose"),
+            )
             sure = st.checkbox(t("people.merge_sure", name=person.name))
             if st.form_submit_button(t("people.merge")) and other and sure:
                 gallery().merge(person.id, other)

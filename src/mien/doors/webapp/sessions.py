@@ -31,7 +31,13 @@ def _roster(session: Session) -> None:
     here = {p.person.id: p.person for p in log.roster(session.id) if p.until is None}
     people = {p.id: p.name for p in gallery().people()}
     with st.form("roster"):
-        chosen = st.multiselect(t("sessions.who"), list(people), default=list(here), format_func=people.__getitem__)
+        chosen = st.multiselect(
+            t("sessions.who"),
+            list(people),
+            default=list(here),
+            format_func=people.__getitem__,
+            placeholder=t("people.choose"),
+        )
         new = st.text_area(t("sessions.new_names"), help=t("sessions.new_help"))
         sent = st.form_submit_button(t("attendance.save"), type="primary")
     if not sent:
@@ -53,7 +59,12 @@ def _new() -> None:
         start: time | None = None
         end: time | None = None
         if kind == "course":
-            days = st.multiselect(t("sessions.days"), list(range(7)), format_func=lambda d: t(f"days.{d}"))
+            days = st.multiselect(
+                t("sessions.days"),
+                list(range(7)),
+                format_func=lambda d: t(f"days.{d}"),
+                placeholder=t("people.choose"),
+            )
         if kind != "ad hoc":
             left, right = st.columns(2)
             start = left.time_input(t("sessions.start"), value=time(8) if kind == "course" else None)

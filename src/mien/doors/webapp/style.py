@@ -9,6 +9,7 @@ __all__ = ["apply", "is_kiosk"]
 _STYLE = """<style>
 html { font-size: 112.5%; }
 .stApp p, .stApp li, .stApp label, .stApp input, .stApp textarea { font-size: 1rem; line-height: 1.5; }
+.stApp [data-testid="stMetricValue"] p { font-size: 2rem; font-weight: 600; }
 .stButton button, .stDownloadButton button, .stFormSubmitButton button { min-height: 3rem; font-size: 1rem; }
 .stApp a { text-decoration: underline; }
 :focus-visible { outline: 3px solid #b35900 !important; outline-offset: 2px; }
