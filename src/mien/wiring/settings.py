@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     serve_workers: Annotated[int, Field(ge=1, le=64)] = 1
     serve_inference: Annotated[int, Field(ge=0, le=256)] = 0
     serve_queue: Annotated[int, Field(ge=0, le=10_000)] = 32
-    serve_batch: Annotated[int, Field(ge=1, le=256)] = 8
+    serve_batch: Annotated[int, Field(ge=1, le=256)] = 1
     serve_live: Annotated[int, Field(ge=0, le=1000)] = 8
     serve_max_mb: Positive = 32
     serve_upload_seconds: Positive = 30

@@ -55,6 +55,18 @@ def metrics(where) -> str:
     return text
 
 
+def test_a_connection_may_lie_idle_as_long_as_proxies_keep_theirs(address):
+    """A client that waits as Retry-After says, or a reverse proxy, finds its connection open."""
+    kept = http.client.HTTPConnection(*place(address), timeout=60)
+    kept.request("GET", "/healthz")
+    kept.getresponse().read()
+    time.sleep(7)  # uvicorn's own limit is 5
+    kept.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):  # closed, it would give b""
+        kept.sock.recv(1)
+    kept.close()
+
+
 def test_a_slow_upload_is_ended_and_holds_nobody_up(address, portrait):
     """An upload that takes too long is answered 408 in time; meanwhile others are answered."""
     where = place(address)

@@ -25,6 +25,10 @@ __all__ = ["serve"]
 _LAST_WORDS = 30
 """Seconds for what was taken to be finished after the service was asked to stop."""
 
+_KEPT_OPEN = 75
+"""Seconds a connection may lie idle: longer than a reverse proxy keeps its own (60 by default), and than Retry-After asks for,
+or a request would run into a connection that is just being closed."""
+
 _BACKLOG = 256
 """Connections that may wait to be accepted."""
 
@@ -54,6 +58,7 @@ def serve(settings: Settings, told: Callable[[str], None]) -> None:
         ws_max_size=int(settings.serve_max_mb * 1e6),
         ws_max_queue=2,  # frames nobody will look at are not kept
         backlog=_BACKLOG,
+        timeout_keep_alive=_KEPT_OPEN,
     )
     for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked_to_stop, _leave)  # uvicorn ends gracefully, then hands the signal on to whoever was there
