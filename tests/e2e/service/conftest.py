@@ -64,7 +64,12 @@ def address(tmp_path_factory, cache_dir):
     """The address of a service that really listens, on a gallery of its own, without keys."""
     home = tmp_path_factory.mktemp("listening")
     settings = load_settings(
-        data_dir=home, cache_dir=cache_dir, models_dir=home / "models", serve_max_mb=2, serve_upload_seconds=2
+        data_dir=home,
+        cache_dir=cache_dir,
+        models_dir=home / "models",
+        serve_max_mb=2,
+        serve_upload_seconds=2,
+        serve_batch=8,
     )
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))

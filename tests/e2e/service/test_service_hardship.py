@@ -55,18 +55,6 @@ def metrics(where) -> str:
     return text
 
 
-def test_a_connection_may_lie_idle_as_long_as_proxies_keep_theirs(address):
-    """A client that waits as Retry-After says, or a reverse proxy, finds its connection open."""
-    kept = http.client.HTTPConnection(*place(address), timeout=60)
-    kept.request("GET", "/healthz")
-    kept.getresponse().read()
-    time.sleep(7)  # uvicorn's own limit is 5
-    kept.sock.setblocking(False)
-    with pytest.raises(BlockingIOError):  # closed, it would give b""
-        kept.sock.recv(1)
-    kept.close()
-
-
 def test_a_slow_upload_is_ended_and_holds_nobody_up(address, portrait):
     """An upload that takes too long is answered 408 in time; meanwhile others are answered."""
     where = place(address)
@@ -149,6 +137,19 @@ def test_a_killed_process_is_replaced_and_nothing_is_half_written(pair_of_proces
         assert set(written) <= {person.id for person in gallery.people()}
         assert all(len(template.embedding) == 512 for template in gallery.templates())
     assert 'route="/v1/people",status="201"' in metrics(where)
+
+
+def test_a_connection_may_lie_idle_as_long_as_proxies_keep_theirs(pair_of_processes):
+    """A client that waits as Retry-After says, or a reverse proxy, finds its connection open."""
+    _, where, _ = pair_of_processes
+    kept = http.client.HTTPConnection(*where, timeout=60)
+    kept.request("GET", "/healthz")
+    kept.getresponse().read()
+    time.sleep(7)  # uvicorn's own limit is 5
+    kept.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):  # closed, it would give b""
+        kept.sock.recv(1)
+    kept.close()
 
 
 def test_the_same_picture_gives_the_same_bytes_whoever_asks_beside(address, portrait, pair):
