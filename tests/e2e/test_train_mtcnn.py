@@ -130,6 +130,31 @@ def test_options_that_cannot_work_are_one_line(mien, boxes, home, more, line):
     assert not (home / "run").exists()
 
 
+def test_boxes_without_area_and_pictures_that_are_not_there(mien, home):
+    """WIDER's own list has both: a face of no size is named by file and line, an absent picture passed over; exit code 3."""
+    write_marked(home / "photos")
+    lines = ["nowhere/gone.jpg", "1", "1 2 10 20 2 0 0 0 0 0"]
+    for name, x in (("plain", 180), ("mirrored", 244), ("grey", 180), ("darker", 244)):
+        lines += [f"{name}.png", "2", f"{x} 65 88 108 0 0 0 0 0 0", "300 300 0 12 0 0 0 0 0 0"]
+    (home / "wider_face_train_bbx_gt.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = ("train", "mtcnn", "wider_face_train_bbx_gt.txt", "--pictures", "photos", "--out", "run", *QUICK, "--json")
+    result = mien(*words)
+    assert result.code == 3, result.err
+    said = result.err.replace("\n", " ")
+    assert said.count("left out:") == 4
+    assert "wider_face_train_bbx_gt.txt" in said
+    assert len(result.json()["networks"]) == len(STAGES)
+
+
+def test_a_mat_file_of_something_else_is_one_line(mien, boxes, home):
+    """Neither WIDER's nor readable: the file is named and nothing is left behind."""
+    (home / "wider_face_train.mat").write_bytes(b"no matlab file " * 50)
+    result = mien("train", "mtcnn", "wider_face_train.mat", "--pictures", boxes.parent, "--out", "run", *QUICK)
+    assert result.code in {1, 2}
+    assert "wider_face_train.mat cannot be read as MATLAB file" in result.err.replace("\n", " ")
+    assert not (home / "run").exists()
+
+
 def test_weights_that_are_no_cascade_are_refused(mien, boxes):
     """Unknown ones, and those of something else, with the ones that there are."""
     for name in ("mine", "facenet"):
