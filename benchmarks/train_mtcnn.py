@@ -340,9 +340,10 @@ def compared(judged: dict[str, dict], one: str, other: str) -> str:
         level = what.rpartition(" ")[2]
         first, second = (tuple(judged[f"{kind}-{s}"]["ap"][level] for s in seeds) for kind in (one, other))
         rows.append([what, Spread(first).words(), Spread(second).words(), _difference(first, second)])
-    return table(["", f"{one} (70 %)", f"{other} (100 %)", "difference, 95 %"], rows) + (
-        f"\n\nOver {len(seeds)} seeds; differences are taken seed by seed."
-    )
+    told = f"Over {len(seeds)} seeds; differences are taken seed by seed."
+    if len(seeds) == 1:
+        told = "One seed only so far: no interval, and nothing is shown by it."
+    return table(["", f"{one} (70 %)", f"{other} (100 %)", "difference, 95 %"], rows) + f"\n\n{told}"
 
 
 def _difference(first: tuple[float, ...], second: tuple[float, ...]) -> str:
