@@ -27,6 +27,13 @@ def test_a_calibration_is_kept_with_its_provenance(mien, family, strangers):
     kept = mien("calibrate", "--strangers", "2", "--json").json()
     assert kept["calibration"] == told["calibration"]
     assert kept["thresholds"][0]["threshold"] == now["threshold"] != before["threshold"]
+    assert mien("calibrate", strangers, "--remove").code == 2
+    back = mien("calibrate", "--strangers", "2", "--remove", "--json")
+    assert back.code == 0, back.err
+    assert back.json()["calibration"] is None
+    assert back.json()["thresholds"][0]["threshold"] == before["threshold"]
+    assert mien("calibrate", "--remove").code == 1
+    assert mien("calibrate", strangers, "--strangers", "2").code == 0
     assert mien("people", "remove", "Family1-Dad", "--yes").code == 0
     assert mien("calibrate", "--json").json()["calibration"] is None
 

@@ -151,6 +151,9 @@ def test_records_of_one_protocol_are_compared_and_others_refused(mien, faces, ho
     result = mien("eval", "compare", "one", "same/record.json", "--json")
     assert result.code == 0, result.err
     assert result.json()["figures"][0]["accuracy"][2] == 0
+    test = result.json()["paired_tests"][0]
+    assert (test["first_only"], test["second_only"], test["p"]) == (0, 0, 1.0)
+    assert "(McNemar, exact)" in mien("eval", "compare", "one", "same").out
     unlike = mien("eval", "compare", "one", "other")
     assert unlike.code == 1
     assert "seed: 0 against 1; pairs_digest:" in unlike.err

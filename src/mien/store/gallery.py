@@ -319,6 +319,14 @@ class SqlGallery(Shelves):
             records.write_calibration(connection, calibration, ids)
             self._note(connection, "calibrate", people=len(ids))
 
+    def remove_calibration(self, space: EmbeddingSpace) -> bool:
+        """Forget the user's own calibration of this space, so that the catalog's counts again; whether there was one."""
+        with self._database.writing() as connection:
+            removed = records.remove_calibration(connection, space.id)
+            if removed:
+                self._note(connection, "uncalibrate")
+        return removed
+
     def set_active_space(self, space: EmbeddingSpace) -> None:
         """Search this space from now on.
 

@@ -34,6 +34,7 @@ __all__ = [
     "read_templates",
     "read_vector",
     "register_space",
+    "remove_calibration",
     "set_active_space_id",
     "switch_space",
     "template_row",
@@ -126,6 +127,11 @@ def write_calibration(connection: Connection, calibration: Calibration, measured
     rows = [{"space_id": space_id, "person_id": person_id} for person_id in sorted(set(measured_on))]
     if rows:
         connection.execute(insert(calibration_people), rows)
+
+
+def remove_calibration(connection: Connection, space_id: str) -> bool:
+    """Delete the calibration of this space; whether there was one."""
+    return connection.execute(delete(calibrations).where(calibrations.c.space_id == space_id)).rowcount > 0
 
 
 def calibration_from(content: Mapping[str, Any]) -> Calibration:

@@ -156,6 +156,16 @@ def test_calibration_is_kept_and_replaced(gallery):
     assert gallery.calibration(SPACE) == second
 
 
+def test_calibration_is_taken_back(gallery):
+    """Removed for its space alone; a second time there is nothing to remove."""
+    gallery.set_calibration(calibration_of(SPACE))
+    gallery.set_calibration(calibration_of(OTHER_SPACE))
+    assert gallery.remove_calibration(SPACE)
+    assert gallery.calibration(SPACE) is None
+    assert gallery.calibration(OTHER_SPACE) is not None
+    assert not gallery.remove_calibration(SPACE)
+
+
 def test_calibration_goes_with_the_people_it_was_measured_on(gallery):
     """Removing somebody takes the calibrations measured on their faces, after a merge too, and no other."""
     for name in ("Ada", "Bob", "Cid"):

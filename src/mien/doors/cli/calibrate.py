@@ -53,11 +53,17 @@ def calibrate(
     allow_small: Annotated[
         bool, typer.Option("--allow-small", help="Store it although the strangers are too few for the rate wanted.")
     ] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Forget the calibration kept with the gallery; the catalog's counts again.")
+    ] = False,
 ) -> None:
     """Measure how alike strangers look to the people enrolled; kept with the gallery, used from then on. Alone: tell what is kept."""
     from mien.recognition.calibration import derive_threshold
 
     house = session.house
+    if remove:
+        _remove(session, given=bool(pictures) or dry_run or allow_small)
+        return
     if not pictures:
         _tell_kept(session)
         return
@@ -83,6 +89,18 @@ def calibrate(
     if not dry_run:
         house.gallery.set_calibration(made, [person.id for person in people])
     _tell(session, made, (before, after), stored=not dry_run)
+
+
+def _remove(session: Session, *, given: bool) -> None:
+    """Take the calibration of the embedder's space back, and tell what is in force then."""
+    if given:
+        raise SettingError(
+            "--remove takes a calibration back and measures nothing: give it no pictures and no other switch"
+        )
+    space = session.house.embedder.space
+    if not session.house.gallery.remove_calibration(space):
+        raise InputError(f"the gallery keeps no calibration of its own for {space.id}: nothing to remove")
+    _tell_kept(session)
 
 
 def _gather(session: Session, paths: list[Path]) -> _Strangers:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.errors import InputError, SettingError
+from mien.core.errors import InputError, MissingExtraError, SettingError
 from mien.doors.cli.command import Session, command
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
+    from mien.evaluation.paired import PairedTest
     from mien.evaluation.records import Comparison
 
 __all__ = ["register"]
 
+PAIRS = "pairs.csv"
 DETAIL = ("scores.", "by.", "lost_at.height.", "embedder_only.cosine_at_far.", "curve.")
 """Figures that only ``--all`` shows."""
 
@@ -48,15 +51,37 @@ def compare_records(
             raise InputError(f"{shown(records[0])} and {shown(path)}: {error}") from error
     rows = _rows(names, compared, everything=everything)
     columns = ("figure", names[0], *(c for name in names[1:] for c in (name, f"{name} -")))
+    tests = [_tested(session, records[0], path) for path in records[1:]]
     data = {
         "records": [shown(path) for path in records],
         "subjects": [dict(each.subject) for each in compared],
         "figures": [dict(each.figures) for each in compared],
+        "paired_tests": [None if test is None else asdict(test) for test in tests],
     }
     session.out.table(f"{read[0].task}: {len(read)} records of one protocol", rows, columns=columns, data=data)
     for name, each in zip(names[1:], compared, strict=True):
         for what, (one, other) in each.subject.items():
             session.out.text(f"{what}: {_short(one)} ({names[0]}), {_short(other)} ({name})")
+    for name, test in zip(names[1:], tests, strict=True):
+        if test is not None:
+            session.out.text(
+                f"of {test.pairs:,} pairs {test.first_only:,} were decided rightly by {names[0]} alone, {test.second_only:,} by {name} "
+                f"alone: p = {test.p:.2g} if both are equally good (McNemar, exact)"
+            )
+
+
+def _tested(session: Session, first: Path, other: Path) -> PairedTest | None:
+    """McNemar's test where both records have their ``pairs.csv`` beside them."""
+    from mien.evaluation.paired import mcnemar, read_decisions
+
+    files = [(path if path.is_dir() else path.parent) / PAIRS for path in (first, other)]
+    if not all(file.is_file() for file in files):
+        return None
+    try:
+        return mcnemar(*map(read_decisions, files))
+    except MissingExtraError as error:
+        session.out.note(str(error))
+        return None
 
 
 def _names(records: list[Path]) -> list[str]:
