@@ -14,8 +14,21 @@ def test_the_same_commands_on_a_server(mien, photo, postgres_url, monkeypatch):
     told = mien("doctor")
     assert "PostgreSQL" in told.out
     assert "sesame" not in told.out + told.err
+    (made,) = mien("db", "index", "--json").json()
+    assert made["index"] == "recall 1.000 over 1 searches"
+    assert "recall 1.000" in mien("doctor").out
+    monkeypatch.setenv("MIEN_SEARCH_MEMORY", "0.0001")
+    monkeypatch.setenv("MIEN_SEARCH_COMPACT_MEMORY", "0.0001")
+    (answer,) = mien("who", "a.png", "--json").json()
+    assert answer["faces"][0]["match"]["name"] == "Eileen"
+    assert mien("db", "index", "--drop", "--json").json()[0]["index"] == "none"
     assert mien("people", "remove", "Eileen", "--yes").code == 0
     assert mien("people", "list", "--json").json() == []
+
+
+def test_a_file_has_no_index(mien):
+    """It is told where there is one; before anybody is enrolled, that there is nothing to index."""
+    assert "nobody is enrolled yet" in mien("db", "index").err
 
 
 def test_a_server_without_tables_names_the_command(mien, postgres, worker_id):

@@ -21,6 +21,7 @@ from mien.store import changes, identities, ledger, records, transfer
 from mien.store.database import Database, resilient
 from mien.store.disclosure import Disclosure, disclose
 from mien.store.erasure import Receipt, erase, verify
+from mien.store.indexed import IndexedSearch, SearchRecall
 from mien.store.nearby import CompactCache, SearchLimits, Wanted
 from mien.store.places import open_database
 from mien.store.reports import AuditLine, GalleryInfo, Imported, SpaceUse
@@ -85,6 +86,7 @@ class SqlGallery(Shelves):
         super().__init__(database, actor=actor, clock=clock)
         self._cache = VectorCache(database)
         self._compact = CompactCache(database)
+        self._indexed = IndexedSearch(database)
         self._limits = limits or SearchLimits()
 
     def __enter__(self) -> Self:
@@ -97,6 +99,7 @@ class SqlGallery(Shelves):
 
     def close(self) -> None:
         """Let go of the file and of the vectors in memory; idempotent."""
+        self._indexed.close()
         self._database.close()
         self._forget_vectors()
 
@@ -175,7 +178,21 @@ class SqlGallery(Shelves):
         count = self.count(space)
         if not count or self._limits.whole(count, space.dimensions):
             return None
-        return self._compact.near(space, Wanted(queries, people, floor))
+        wanted = Wanted(queries, people, floor)
+        if not self._limits.compact(count, space.dimensions) and self._indexed.ready(space):
+            return self._indexed.near(space, wanted)
+        return self._compact.near(space, wanted)
+
+    def search_recall(self, space: EmbeddingSpace, *, measure: bool = False) -> SearchRecall | None:
+        """How often the database's index misses one of the most alike; None without an index.
+
+        Args:
+            space: whose index.
+            measure: make searches for that now; else of those that were repeated without the index in this process.
+        """
+        if not self._indexed.ready(space):
+            return None
+        return self._indexed.measure(space) if measure else self._indexed.recall
 
     def calibration(self, space: EmbeddingSpace) -> Calibration | None:
         """The user's own calibration for this space, if they made one."""

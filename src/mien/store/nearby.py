@@ -37,13 +37,19 @@ class SearchLimits:
 
     Args:
         megabytes: up to so many they are compared exactly as they are; beyond, the compact form stands in memory.
+        compact_megabytes: up to so many for the compact form; beyond, the database's index is asked, where it has one.
     """
 
     megabytes: float = 1024.0
+    compact_megabytes: float = 8192.0
 
     def whole(self, count: int, dimensions: int) -> bool:
         """Whether all vectors are held as they are."""
         return count * dimensions * 4 <= self.megabytes * 2**20
+
+    def compact(self, count: int, dimensions: int) -> bool:
+        """Whether the compact form of all vectors is held: a byte a number, and a step and an error each."""
+        return count * (dimensions + 8) <= self.compact_megabytes * 2**20
 
 
 @dataclass(frozen=True, slots=True)

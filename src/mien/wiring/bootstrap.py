@@ -288,7 +288,8 @@ class House:
         file = file_of(place)
         if not self.create and self.settings.database and file is not None and not file.exists():
             raise NotFoundError(f"there is no gallery at {place}; mien enroll --database {place} makes one")
-        gallery = open_gallery(place, limits=SearchLimits(self.settings.search_memory))
+        limits = SearchLimits(self.settings.search_memory, self.settings.search_compact_memory)
+        gallery = open_gallery(place, limits=limits)
         self._open.append(gallery)
         return gallery
 

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     top: Annotated[int, Field(ge=1)] = 3
     once: bool = True
     search_memory: Positive = 1024
+    search_compact_memory: Positive = 8192
 
     # asking classifiers
     classifier: str = ""

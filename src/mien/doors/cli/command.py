@@ -166,6 +166,12 @@ NAMING = (
         "Megabytes for the vectors of the gallery; a larger one is held in a compact form, with the same answers.",
         "Naming people",
     ),
+    Setting(
+        "search_compact_memory",
+        float,
+        "Megabytes for the compact form; beyond, PostgreSQL's index is asked (mien db index).",
+        "Naming people",
+    ),
 )
 CLASSIFYING = (
     Setting(

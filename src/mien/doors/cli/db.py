@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mien.core.errors import InputError
 from mien.doors.cli.command import Session, command
 
 __all__ = ["register"]
@@ -14,10 +15,13 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(no_args_is_help=True, help="The database behind the gallery: bring it up to date, move it.")
+    group = typer.Typer(
+        no_args_is_help=True, help="The database behind the gallery: bring it up to date, move it, index it."
+    )
     app.add_typer(group, name="db", rich_help_panel="Set-up")
     command(group, "upgrade")(upgrade)
     command(group, "move")(move)
+    command(group, "index")(index)
 
 
 def upgrade(session: Session) -> None:
@@ -58,3 +62,37 @@ def move(
     data = {"to": place, "rows": moved.rows, "sha256": moved.digest}
     session.out.table("copied and compared", rows, columns=("table", "rows"), data=data)
     session.out.note("every value is the same in both; from now on name the new one: --database, or MIEN_DATABASE_URL")
+
+
+def index(
+    session: Session,
+    *,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Take the index away; the gallery is searched exactly again.")
+    ] = False,
+) -> None:
+    """Make the index of a gallery in PostgreSQL that is too large for memory, or make it anew; says how much it finds.
+
+    Others go on reading and writing. It is asked once the compact form would need more than --search-compact-memory.
+    """
+    from mien.store import indexed, upgrades
+    from mien.store.places import open_database
+
+    gallery = session.house.gallery
+    space = gallery.active_space()
+    if space is None:
+        raise InputError("nobody is enrolled yet: an index is made of faces (mien enroll)")
+    with closing(open_database(session.house.settings.database_url)) as database:
+        upgrades.bring_up_to_date(database)
+        if drop:
+            indexed.drop_index(database, space)
+        else:
+            session.out.note(f"an index of {gallery.count(space)} templates is made; that may take hours for millions")
+            indexed.build_index(database, space)
+    measured = None if drop else gallery.search_recall(space, measure=True)
+    row = {
+        "space": space.id,
+        "templates": gallery.count(space),
+        "index": "none" if measured is None else measured.words(),
+    }
+    session.out.table("index", [row], columns=tuple(row))

@@ -16,6 +16,7 @@ from mien.doors.cli.command import NAMING, Exit, Session, ask, command
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
+    from mien.wiring.bootstrap import House
     from mien.zoo.adding import Feeding
     from mien.zoo.catalog import Alignment, WeightRecord
 
@@ -323,6 +324,7 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
     except MienError as error:
         yield _row("threshold", "none", str(error), bad=True)
         return
+    yield from _index(house)
     promise = "given by hand" if threshold.strangers is None else f"at most 1 stranger in {threshold.strangers} named"
     yield _row(
         "threshold", f"{threshold.similarity:.3f} for {threshold.templates} templates ({promise})", threshold.caveat
@@ -335,6 +337,16 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
     if threshold.calibration is not None:
         c = threshold.calibration
         yield _row("measured on", f"{c.data}; {c.protocol}; {c.comparisons:,} comparisons; {c.date}")
+
+
+def _index(house: House) -> Iterator[dict[str, Any]]:
+    """How the gallery is searched where it is too large for memory, and how often that misses somebody."""
+    from mien.store.indexed import ENOUGH
+
+    recall = house.gallery.search_recall(house.known_embedder.space, measure=True)
+    if recall is not None:
+        bad = recall.recall < ENOUGH
+        yield _row("index of the gallery", recall.words(), "mien db index makes it anew" if bad else "", bad=bad)
 
 
 def _outside(session: Session) -> Iterator[dict[str, Any]]:

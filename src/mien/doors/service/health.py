@@ -43,6 +43,10 @@ def metrics(request: Request) -> Response:
     service.metrics.waiting.set(service.work.waiting)
     service.metrics.working.set(min(service.work.taken, service.work.workers))
     service.metrics.live.set(service.live)
+    recall = service.house.gallery.search_recall(service.house.known_embedder.space)
+    if recall is not None:
+        service.metrics.recall.set(recall.recall)
+        service.metrics.repeated.set(recall.searches)
     return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
 

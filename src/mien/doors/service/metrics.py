@@ -34,6 +34,14 @@ class Metrics:
         self.waiting = self._gauge("mien_queue_waiting", "Pictures that wait.")
         self.working = self._gauge("mien_queue_working", "Pictures that are worked on.")
         self.live = self._gauge("mien_live_connections", "Live connections.")
+        self.recall = Gauge(
+            "mien_search_recall",
+            "Share of the most alike templates that the index of the gallery found, of searches repeated without it.",
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+        self.recall.set(1)
+        self.repeated = self._gauge("mien_search_repeated", "Searches repeated without the index.")
         self.faces = Counter("mien_faces", "Faces answered about.", ("decision",), registry=self._registry)
 
     def _gauge(self, name: str, words: str) -> Gauge:
