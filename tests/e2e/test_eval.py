@@ -78,6 +78,10 @@ def test_pairs_that_name_absent_pictures_are_counted(mien, faces, home):
     strict = mien(*asked, "--strict")
     assert strict.code == 1
     assert "p3_0009.jpg" in strict.err
+    (home / "pairs.txt").write_text("2 1\nAda\t1\t2\nAda\t1\tBob\t1\nCid\t1\t2\nAda\t1\tCid\t1\n", encoding="utf-8")
+    absent = mien(*asked[:-1], "absent")
+    assert absent.code == 1
+    assert "no pair of pairs.txt has both its pictures" in absent.err
 
 
 def test_a_rate_asked_for_in_vain_is_refused_before_any_work(mien, faces):

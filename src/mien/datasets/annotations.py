@@ -119,7 +119,7 @@ def _load(file: Path, keys: list[str]) -> dict[str, Any]:
             f"{file} is a MATLAB file of version 7.3, which is not read; expected one of wider_face_split (version 5), or "
             "save it again with -v7"
         ) from error
-    except (OSError, MatReadError, ValueError, TypeError, zlib.error) as error:
+    except (OSError, MatReadError, ValueError, TypeError, IndexError, zlib.error) as error:
         raise InputError(f"{file} cannot be read as MATLAB file ({error}); expected one of wider_face_split") from error
     if lacking := [key for key in keys if key not in mat]:
         raise InputError(f"{file} lacks {', '.join(lacking)}; expected one of wider_face_split")

@@ -80,6 +80,7 @@ def test_lists_of_another_set_are_refused(wider):
         (None, "cannot be read"),
         (b"", "cannot be read as MATLAB file"),
         (b"no matlab file " * 50, "cannot be read as MATLAB file"),
+        (b"MATLAB 7.3 cut short", "cannot be read as MATLAB file"),
         (0.5, "cannot be read as MATLAB file"),
         ({"x": 1}, "lacks event_list"),
     ],

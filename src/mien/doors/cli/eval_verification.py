@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.errors import SettingError
+from mien.core.errors import InputError, SettingError
 from mien.doors.cli.command import DETECTING, NAMING, Exit, Session, command
 from mien.doors.cli.eval_running import (
     Out,
@@ -132,6 +132,11 @@ def read_pairs(
     if file is not None:
         listed = read_lfw_pairs(file, pictures=pictures)
         tell_missing(session, listed.missing, shown(file.name), strict=strict)
+        if not len(listed):
+            raise InputError(
+                f"no pair of {shown(file.name)} has both its pictures below {shown(pictures)}; expected a folder per person, "
+                "e.g. Ada_King/Ada_King_0001.jpg"
+            )
         return listed, {"data": f"{file.name}, official folds", "seed": None}
     found = person_folders(pictures)
     for problem in found.problems:
