@@ -190,9 +190,7 @@ class SqlGallery(Shelves):
             space: whose index.
             measure: make searches for that now; else of those that were repeated without the index in this process.
         """
-        if not self._indexed.ready(space):
-            return None
-        return self._indexed.measure(space) if measure else self._indexed.recall
+        return self._indexed.known(space, measure=measure)
 
     def calibration(self, space: EmbeddingSpace) -> Calibration | None:
         """The user's own calibration for this space, if they made one."""

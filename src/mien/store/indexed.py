@@ -132,6 +132,12 @@ class IndexedSearch:
         checks = list(self._checks)
         return SearchRecall(sum(found for found, _ in checks), sum(wanted for _, wanted in checks), len(checks))
 
+    def known(self, space: EmbeddingSpace, *, measure: bool) -> SearchRecall | None:
+        """Recall as it is known, or measured now; None without an index."""
+        if not self.ready(space):
+            return None
+        return self.measure(space) if measure else self.recall
+
     def measure(self, space: EmbeddingSpace, *, searches: int = 20, seed: int = 0) -> SearchRecall:
         """Recall of searches for templates of the gallery, each a little changed, as another photograph would be.
 
