@@ -44,22 +44,11 @@ class Machines:
         self.cluster.remove_node(self.mortal, allow_graceful=False)
 
 
-def start_machines(tries: int = 3) -> Machines:
-    """Ray gives a node half a minute to start, which a machine that runs other tests too may not."""
-    while True:
-        try:
-            return Machines()
-        except Exception:
-            tries -= 1
-            if not tries:
-                raise
-
-
 @pytest.fixture(scope="module")
 def machines():
     pytest.importorskip("ray", reason='no Ray here: pip install "mien[ray]"')
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_memory_monitor_refresh_ms="0", PYTHONPATH=str(REPOSITORY))
-    there = start_machines()
+    there = Machines()
     try:
         yield there
     finally:
