@@ -122,12 +122,7 @@ class IndexWork:
     plan: IndexPlan
 
     def __call__(self, worker: str) -> Generator[Told]:
-        """Events until no file waits; when closed, the file at hand goes back.
-
-        Raises:
-            MienError: the folder is not there, on this machine; or the database.
-        """
-        self.plan.root.check()
+        """Events until no file waits; when closed, the file at hand goes back."""
         holder = f"{socket.gethostname()}:{os.getpid()}:{worker}"[-120:]
         with self.bench() as bench:
             yield Beat()
@@ -183,8 +178,6 @@ class _Worker:
         if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno in _LOST:
             self._plan.root.check()
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            if self._plan.root.names:  # a disk in the folder may be on other machines only: the next look at it tells
-                return self._failed(claim, f"{_shown(claim)} is no longer there, or not on {socket.gethostname()}")
             self._bench.library.fail(claim, "", state="gone")
             return FileFailed(claim.path, "it is no longer there", gone=True)
         return self._failed(claim, f"cannot read {_shown(claim)}: {(error.strerror or str(error)).lower()}")

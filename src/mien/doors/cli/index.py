@@ -8,11 +8,11 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.core.errors import InputError, SettingError
+from mien.core.errors import InputError
 from mien.doors.cli.command import DETECTING, Exit, Session, Setting, command
 from mien.doors.cli.pictures import shown
 
@@ -39,12 +39,6 @@ def index(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of photographs and videos.")],
     workers: Annotated[int, typer.Option(min=0, help="Processes that search; 0 takes one per core.")] = 0,
-    engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="Where they run: on this machine, or on a Ray cluster (--address).")
-    ] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="HOST:PORT of the Ray cluster; the folder is at the same path on its machines.")
-    ] = None,
     every: Annotated[
         float, typer.Option(min=0.1, help="Seconds between the frames of a video that are searched.")
     ] = 2.0,
@@ -57,36 +51,31 @@ def index(
     ] = False,
 ) -> int | None:
     """Find the faces in every picture and video of a folder, once; goes on where it was stopped. Then: mien search."""
-    from mien.jobs.engines import Here, Processes
     from mien.jobs.index import look_at_disk
     from mien.jobs.index_worker import IndexPlan, IndexWork
     from mien.jobs.library_scan import Root
-    from mien.wiring.indexing import BenchMaker, index_stamp, ray_engine
+    from mien.wiring.indexing import BenchMaker, index_stamp
 
     house = session.house
-    if (engine == "ray") != (address is not None):
-        raise SettingError("--engine ray and --address HOST:PORT belong together; leave both out for this machine")
     root = Root.at(folder)
-    if address is not None:
-        ray_engine(house.settings, address)  # what is wrong with it is told before the disk is looked at
-        root = root.shared()
     library = house.gallery.library
     plan = IndexPlan(root, index_stamp(house, every), every)
     looked = _look(session, look_at_disk(IndexWork(BenchMaker(house.settings), plan), library, emptied=emptied))
     if not looked.counts.work + looked.counts.known and not looked.gone:
         raise InputError(f"no pictures and no videos in {shown(folder)}")
-    most = math.ceil(library.waiting(root.path) / _WORTH_A_PROCESS) or 1
-    if address is not None:
-        bench = BenchMaker(house.settings, space=house.recognizer.embedder.space.id)
-        runs: Engine = ray_engine(house.settings, address, workers=workers, most=most)
-    else:
-        count = min(workers or os.cpu_count() or 1, most)
-        bench = BenchMaker(house.settings, threads=0 if count == 1 else 1)
-        runs = Here() if count == 1 else Processes(count)
-    tally = _run(session, IndexWork(bench, plan), runs)
+    waiting = library.waiting(root.path)
+    count = min(workers or os.cpu_count() or 1, math.ceil(waiting / _WORTH_A_PROCESS)) or 1
+    work = IndexWork(BenchMaker(house.settings, threads=0 if count == 1 else 1), plan)
+    tally = _run(session, work, _engine(count))
     if forget_gone:
         tally.forgotten = library.forget_gone([seq for page in library.paths() for seq, _, _ in page])
     return _tell(session, plan.root.path, looked, tally)
+
+
+def _engine(workers: int) -> Engine:
+    from mien.jobs.engines import Here, Processes
+
+    return Here() if workers == 1 else Processes(workers)
 
 
 @dataclass
@@ -127,7 +116,7 @@ def _run(session: Session, work: IndexWork, engine: Engine) -> _Tally:
     from mien.jobs.index_worker import FileDone
 
     tally, start = _Tally(), time.monotonic()
-    said, told = start, set[str]()
+    said = start
     events = run(work, session.house.gallery.library, engine)
     with session.out.steps(rate="files") as at:
         for event in session.each(events):
@@ -140,9 +129,7 @@ def _run(session: Session, work: IndexWork, engine: Engine) -> _Tally:
                 tally.faces += event.what.faces
             elif isinstance(event.what, Ended):
                 tally.ended += 1
-                if event.what.how not in told:  # of many machines, many may say the same
-                    session.out.note(f"a worker ended ({event.what.how}); others go on with its files")
-                told.add(event.what.how)
+                session.out.note(f"a worker ended ({event.what.how}); another goes on with its files")
             if not session.out.draws and time.monotonic() - said > _SAY_EVERY:
                 said = time.monotonic()
                 session.out.note(_progress(event.done, event.total, said - start))
