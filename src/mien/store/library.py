@@ -173,9 +173,12 @@ class SqlLibrary(LibraryReading):
     def known(self, claim: Claim, sha256: str, stamp: str) -> bool:
         """Settle a claim without work if the bytes are known already: a file that was moved, renamed or copied."""
         c = library_contents.c
+        query = select(c.seq).where(c.sha256 == sha256, c.stamp == stamp)
+        with self._database.reading() as connection:  # most files are new, and writers queue
+            if connection.execute(query).scalar() is None:
+                return False
         with self._database.writing() as connection:
             held = self._held(connection, claim)
-            query = select(c.seq).where(c.sha256 == sha256, c.stamp == stamp)
             content = connection.execute(query).scalar()
             if held is None or content is None:
                 return False
