@@ -2,6 +2,8 @@
 
 import pytest
 
+from mien.store.postgres import PostgresDatabase
+
 
 @pytest.mark.weights
 def test_the_same_commands_on_a_server(mien, photo, postgres_url, monkeypatch):
@@ -14,6 +16,10 @@ def test_the_same_commands_on_a_server(mien, photo, postgres_url, monkeypatch):
     told = mien("doctor")
     assert "PostgreSQL" in told.out
     assert "sesame" not in told.out + told.err
+    monkeypatch.setattr(PostgresDatabase, "clock_ahead", lambda _: -7.0)
+    apart = mien("doctor")
+    assert "7.0 s behind this machine's" in apart.out
+    assert apart.code != told.code
     (made,) = mien("db", "index", "--json").json()
     assert made["index"] == "recall 1.000 over 1 searches"
     assert "recall 1.000" in mien("doctor").out

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta
 from functools import wraps
 from inspect import isfunction
 from pathlib import Path
@@ -96,8 +95,8 @@ class Database(ABC):
         """How it survives a power cut, in a word or two."""
 
     @abstractmethod
-    def clock_ahead(self) -> timedelta:
-        """How far the clock that all machines of this database share is ahead of this machine's."""
+    def clock_ahead(self) -> float | None:
+        """Seconds by which the clock that all machines of this database share is ahead of this machine's; None if it has none."""
 
 
 def resilient(of_store: _Class) -> _Class:

@@ -233,6 +233,7 @@ class SqlGallery(Shelves):
                 templates=connection.execute(select(func.count(templates.c.seq))).scalar_one(),
                 spaces=connection.execute(select(func.count(templates.c.space_id.distinct()))).scalar_one(),
                 active_space=records.active_space_id(connection),
+                clock_ahead=self._database.clock_ahead(),
             )
 
     # What changes it

@@ -290,13 +290,14 @@ class PostgresDatabase(Database):
         vector = connection.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")).scalar()
         return f"PostgreSQL {str(server).split()[0]}, pgvector {vector}"
 
-    def clock_ahead(self) -> timedelta:
-        """How far the server's clock is ahead of ours, measured in the middle of one question."""
+    def clock_ahead(self) -> float:
+        """Seconds by which the server's clock is ahead of ours, measured in the middle of one question."""
         with self.reading() as connection:
             before = datetime.now(UTC)
             theirs = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
             after = datetime.now(UTC)
-        return timedelta(seconds=(theirs - before - (after - before) / 2).total_seconds())
+        ahead: timedelta = theirs - before - (after - before) / 2
+        return ahead.total_seconds()
 
 
 def _lock_writers(connection: Connection) -> str:

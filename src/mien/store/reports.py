@@ -81,6 +81,7 @@ class GalleryInfo:
         templates: how many, of any space.
         spaces: how many spaces have templates.
         active_space: id of the space that is searched; empty before the first enrolment.
+        clock_ahead: seconds by which the server's clock is ahead of this machine's; None for a file.
     """
 
     path: str
@@ -93,6 +94,7 @@ class GalleryInfo:
     templates: int
     spaces: int
     active_space: str
+    clock_ahead: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -13,7 +13,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -223,9 +222,8 @@ class SqliteDatabase(Database):
         """``"wal"`` where the file system allows it."""
         return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
 
-    def clock_ahead(self) -> timedelta:
-        """Nothing: a file has no clock."""
-        return timedelta()
+    def clock_ahead(self) -> None:
+        """None: a file has no clock."""
 
     @contextmanager
     def translating(self) -> Iterator[None]:

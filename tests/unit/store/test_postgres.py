@@ -4,6 +4,7 @@ import tempfile
 import threading
 import time
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -81,6 +82,19 @@ def test_pgvector_missing_says_how_to_install_it(bare, monkeypatch):
     assert "\n" not in str(told.value)
     assert version_of(database) == ""
     database.close()
+
+
+def test_clocks_that_differ_are_told(gallery, monkeypatch):
+    """How far a machine is behind the server is measured; its own clock is asked for nothing else."""
+    assert abs(gallery.info().clock_ahead) < 60
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(hours=1)
+
+    monkeypatch.setattr(module, "datetime", Behind)
+    assert gallery.info().clock_ahead == pytest.approx(3600, abs=60)
 
 
 @pytest.fixture

@@ -31,8 +31,11 @@ OPTIONAL = {
     "keras": "train",
     "torch": "train",
     "fastapi": "serve",
+    "ray": "ray",
 }
 CORE = ("numpy", "opencv-python-headless", "onnxruntime", "onnx", "pillow", "sqlalchemy")
+_APART = 5.0
+"""Seconds between two clocks; with more, sightings of two machines may stand in the wrong order."""
 
 
 def register(app: typer.Typer) -> None:
@@ -319,6 +322,7 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
         return
     yield _row("gallery holds", f"{info.people} people, {info.templates} templates, {info.bytes / 1e6:.1f} MB")
     yield _row("gallery schema", f"{info.schema_version}, journal {info.journal_mode}")
+    yield from _clock(info.clock_ahead)
     try:
         threshold = house.recognizer.threshold()
     except MienError as error:
@@ -337,6 +341,14 @@ def _gallery(session: Session) -> Iterator[dict[str, Any]]:
     if threshold.calibration is not None:
         c = threshold.calibration
         yield _row("measured on", f"{c.data}; {c.protocol}; {c.comparisons:,} comparisons; {c.date}")
+
+
+def _clock(ahead: float | None) -> Iterator[dict[str, Any]]:
+    """How far the clocks of this machine and of the server are apart: what machines write bears their own time."""
+    if ahead is not None:
+        bad = abs(ahead) > _APART
+        words = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+        yield _row("clock of the database", words, "have NTP set the clocks of both" if bad else "", bad=bad)
 
 
 def _index(house: House) -> Iterator[dict[str, Any]]:
