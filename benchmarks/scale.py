@@ -166,7 +166,8 @@ def page(library: Record, records: dict[str, Record]) -> list[str]:
         (
             "Written by `benchmarks/scale.py` from [scale.json](../benchmarks/results/scale.json) and"
             " [library.json](../benchmarks/results/library.json). What was **measured** is said with its protocol; everything called"
-            " *arithmetic* is proportion from it, on machines that were not here, and nothing else. Nobody ran a thousand machines."
+            " *arithmetic* is proportion from it, on machines that were not here, and nothing else. Nobody ran a thousand"
+            " machines; a Ray cluster was three nodes on one machine, one of them killed in the middle (`tests/e2e/test_ray.py`)."
         ),
         "## Measured",
         measured(library, brings, at),
@@ -180,9 +181,10 @@ def page(library: Record, records: dict[str, Record]) -> list[str]:
         (
             f"**One PostgreSQL takes {ceiling:,.0f} files an hour** from workers that search nothing, since writers queue (two to three"
             " short transactions a file); server and workers shared two cores here, so a server of its own takes more. That is"
-            f" the work of {ceiling / core_h:.0f} cores on such small pictures. Beyond it a cluster waits for the database, not for"
-            " processors: give each part of the library (years, houses) a database of its own. Each worker also holds one"
-            " connection; PostgreSQL's default allows 100."
+            f" the work of {ceiling / core_h:.0f} cores on such small pictures. Beyond it a cluster"
+            " ([`mien index --engine ray`](how-to/photo-library.md#on-many-machines)) waits for the database, not for processors:"
+            " give each part of the library (years, houses) a database of its own. Each worker also holds one connection;"
+            " PostgreSQL's default allows 100."
         ),
         "## Faces compared (arithmetic)",
         queries(per_ms, per_gib),

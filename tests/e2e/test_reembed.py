@@ -29,6 +29,17 @@ def test_to_another_embedder_and_back(mien, photo):
     assert mien("who", again, "--json").json() == before
 
 
+def test_after_the_switch_a_library_is_searched_anew(mien, photo):
+    """Faces of the former space would be found with nobody of the new one."""
+    folder = photo("pics/ada.jpg").parent
+    assert mien("enroll", "Ada Lovelace", folder / "ada.jpg", "--keep-photos").code == 0
+    assert mien("index", folder, "--json").json()["searched"] == 1
+    assert mien("people", "reembed", "--to", "dlib", "--switch").code == 0
+    assert mien("index", folder, "--json").json()["searched"] == 1
+    assert mien("index", folder, "--json").json()["searched"] == 0
+    assert len(mien("search", "--person", "Ada Lovelace", "--json").json()) == 1
+
+
 def test_who_needs_a_new_photograph(mien, photo):
     """Without a kept picture, and with the photograph gone, the person is named, and a switch is refused unless confirmed."""
     ada = photo("ada.jpg")

@@ -23,6 +23,7 @@ __all__ = [
     "FileStatus",
     "LibraryCounts",
     "LibraryFace",
+    "RunCounts",
     "Seen",
     "SeenCounts",
 ]
@@ -124,12 +125,32 @@ class FileStatus:
     Args:
         path: in bytes.
         state: waiting, done, failed or gone.
-        reason: why it failed; empty otherwise.
+        reason: why it failed, or is done without a search; empty otherwise.
     """
 
     path: bytes
     state: FileState
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """What the workers of one run have done.
+
+    Args:
+        photos: that were searched.
+        videos: likewise.
+        known: files of both kinds whose bytes had been searched before.
+    """
+
+    photos: int
+    videos: int
+    known: int
+
+    @property
+    def searched(self) -> int:
+        """Files that were searched."""
+        return self.photos + self.videos
 
 
 @dataclass(frozen=True, slots=True)

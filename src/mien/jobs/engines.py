@@ -1,4 +1,4 @@
-"""Where the workers of a long job run: in this process, or in processes of their own on this machine.
+"""Where the workers of a long job run: in this process, or in processes of their own on this machine (``ray_engine``: on many).
 
 A job hands over one callable that makes an iterator of events; each worker calls it with a name of its own and works until
 it finds nothing more to do. What they share is the database, where they claim their work: an engine only starts them, hands
@@ -8,7 +8,7 @@ their events on and says when one ended without being asked.
 from __future__ import annotations
 
 import multiprocessing
-import os
+import secrets
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from mien.core.errors import MienError
 
-__all__ = ["Ended", "Engine", "Here", "Processes", "Work"]
+__all__ = ["Ended", "Engine", "Finished", "Here", "Processes", "Raised", "Work", "portable"]
 
 Work = Callable[[str], Generator[Any]]
 """Makes a worker's events from its name; picklable, holds settings and never sessions. Closing the generator stops the work."""
@@ -97,12 +97,12 @@ class _Hand:
 
 
 @dataclass(frozen=True, slots=True)
-class _Finished:
+class Finished:
     """A worker found nothing more to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Raised:
+class Raised:
     """A worker met an error of our tree."""
 
     error: MienError
@@ -114,14 +114,14 @@ class _Crew:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._context = multiprocessing.get_context("spawn")
-        self._started = 0
         self._stillborn = 0
         self.hands: list[_Hand] = []
 
     def start(self) -> None:
         """One worker more."""
-        self._started += 1
-        name = f"{os.getpid()}-{self._started}"
+        name = secrets.token_hex(
+            4
+        )  # of its own among all machines: in containers, process numbers are the same everywhere
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(self._work, name, theirs), name=name, daemon=True)
         process.start()
@@ -140,9 +140,9 @@ class _Crew:
         except (EOFError, ConnectionError):
             yield self._lost(hand)
             return
-        if isinstance(said, _Raised):
+        if isinstance(said, Raised):
             raise said.error
-        if isinstance(said, _Finished):
+        if isinstance(said, Finished):
             self._dismiss(hand)
             return
         hand.began = True
@@ -186,15 +186,15 @@ def _work(work: Work, name: str, line: Connection) -> None:
                 line.send(event)
                 if line.poll():  # told to stop, or the parent is gone
                     return
-        line.send(_Finished())
+        line.send(Finished())
     except (BrokenPipeError, ConnectionError, EOFError):  # the parent is gone
         return
     except MienError as error:
         with suppress(OSError):
-            line.send(_Raised(_portable(error)))
+            line.send(Raised(portable(error)))
 
 
-def _portable(error: MienError) -> MienError:
+def portable(error: MienError) -> MienError:
     """The error as one that can be sent to another process: errors with arguments of their own become plain ones."""
     try:
         return type(error)(str(error))

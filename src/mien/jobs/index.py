@@ -6,6 +6,7 @@ kept, and the next run goes on with what is left.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import time
@@ -19,6 +20,7 @@ from mien.core.protocols import Library
 from mien.jobs.engines import Ended, Engine
 from mien.jobs.index_worker import FileDone, FileFailed, IndexWork
 from mien.jobs.library_scan import Root, find_gone, look
+from mien.jobs.running import insist
 
 __all__ = ["Indexed", "Looked", "index", "look_at_disk"]
 
@@ -138,4 +140,4 @@ def index(work: IndexWork, library: Library, engine: Engine) -> Generator[Indexe
 def _free_crashed(library: Library, root: bytes, worker: str) -> None:
     for holder in library.holders(root):
         if holder.endswith(f":{worker}"):
-            library.release(holder, crashed=True)
+            insist(functools.partial(library.release, holder, crashed=True))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import socket
 import stat
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mien.core.errors import ImageError
@@ -19,7 +20,7 @@ from mien.core.library import Claim, Content, FileKind
 from mien.core.protocols import Library
 from mien.jobs.appearances import Appearances
 from mien.jobs.library_scan import Root
-from mien.jobs.running import ITEM_FAULTS
+from mien.jobs.running import ITEM_FAULTS, insist
 from mien.media.images import ReadOptions, decode_image, printable, taken_at
 from mien.media.video import VideoFile
 
@@ -41,6 +42,7 @@ class IndexPlan:
         every: seconds between the frames of a video that are searched.
         lease: seconds a file is held without a sign of life.
         batch: files taken at a time.
+        run: stands for this run in the names of those who hold its files.
     """
 
     root: Root
@@ -48,6 +50,7 @@ class IndexPlan:
     every: float = 2.0
     lease: float = 120.0
     batch: int = 4
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,19 @@ class IndexWork:
     plan: IndexPlan
 
     def __call__(self, worker: str) -> Generator[Told]:
-        """Events until no file waits; when closed, the file at hand goes back."""
-        holder = f"{socket.gethostname()}:{os.getpid()}:{worker}"[-120:]
+        """Events until no file waits; when closed, the file at hand goes back.
+
+        Raises:
+            MienError: the folder is not there, on this machine; or the database.
+        """
+        self.plan.root.check()
+        holder = f"{socket.gethostname()}:{os.getpid()}:{self.plan.run}:{worker}"[-120:]
         with self.bench() as bench:
             yield Beat()
             try:
                 yield from _Worker(bench, self.plan, holder).work()
             finally:
-                bench.library.release(holder)
+                insist(lambda: bench.library.release(holder))
 
 
 class _Worker:
@@ -142,7 +150,7 @@ class _Worker:
     def work(self) -> Generator[Told]:
         library, plan = self._bench.library, self._plan
         while True:
-            claims = library.claim(self._holder, root=plan.root.path, limit=plan.batch, lease=plan.lease)
+            claims = insist(self._claim)
             self._renewed = time.monotonic()
             for claim in claims:
                 yield from self._one(claim)
@@ -154,9 +162,13 @@ class _Worker:
             yield Beat()  # others hold what is left: it is theirs, unless they end
             time.sleep(0.5)
 
+    def _claim(self) -> list[Claim]:
+        plan = self._plan
+        return self._bench.library.claim(self._holder, root=plan.root.path, limit=plan.batch, lease=plan.lease)
+
     def _renew(self) -> None:
         if time.monotonic() - self._renewed > self._plan.lease / 6:
-            self._bench.library.renew(self._holder, lease=self._plan.lease)
+            insist(lambda: self._bench.library.renew(self._holder, lease=self._plan.lease))
             self._renewed = time.monotonic()
 
     def _one(self, claim: Claim) -> Generator[Told]:
@@ -170,7 +182,7 @@ class _Worker:
             yield self._unread(claim, error)
 
     def _failed(self, claim: Claim, reason: str) -> FileFailed:
-        self._bench.library.fail(claim, reason)
+        insist(lambda: self._bench.library.fail(claim, reason))
         return FileFailed(claim.path, reason)
 
     def _unread(self, claim: Claim, error: OSError) -> FileFailed:
@@ -178,7 +190,9 @@ class _Worker:
         if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno in _LOST:
             self._plan.root.check()
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            self._bench.library.fail(claim, "", state="gone")
+            if self._plan.root.names:  # a disk in the folder may be on other machines only: the next look at it tells
+                return self._failed(claim, f"{_shown(claim)} is no longer there, or not on {socket.gethostname()}")
+            insist(lambda: self._bench.library.fail(claim, "", state="gone"))
             return FileFailed(claim.path, "it is no longer there", gone=True)
         return self._failed(claim, f"cannot read {_shown(claim)}: {(error.strerror or str(error)).lower()}")
 
@@ -187,7 +201,7 @@ class _Worker:
     def _photo(self, claim: Claim) -> Generator[Told]:
         data, claim = _read_whole(claim)
         sha256 = hashlib.sha256(data).hexdigest()
-        if self._bench.library.known(claim, sha256, self._plan.stamp):
+        if self._known(claim, sha256):
             yield FileDone(claim.path, "photo", 0, known=True)
             return
         picture = decode_image(data, source=os.fsdecode(claim.path), options=self._bench.read)
@@ -208,7 +222,7 @@ class _Worker:
                     self._renew()
                     yield Beat()
         sha256 = digest.hexdigest()
-        if self._bench.library.known(claim, sha256, self._plan.stamp):
+        if self._known(claim, sha256):
             yield FileDone(claim.path, "video", 0, known=True)
             return
         content = yield from self._watched(claim, sha256)
@@ -237,8 +251,14 @@ class _Worker:
             taken = video.taken or _time(claim.modified)
         return Content(sha256, "video", size, faces, spans, taken, duration)
 
+    # what became of them
+
+    def _known(self, claim: Claim, sha256: str) -> bool:
+        return insist(lambda: self._bench.library.known(claim, sha256, self._plan.stamp))
+
     def _put(self, claim: Claim, content: Content) -> Generator[Told]:
-        if self._bench.library.put(claim, content, stamp=self._plan.stamp, detector=self._bench.detector):
+        library, detector = self._bench.library, self._bench.detector
+        if insist(lambda: library.put(claim, content, stamp=self._plan.stamp, detector=detector)):
             yield FileDone(claim.path, claim.kind, len(content.faces))
 
 

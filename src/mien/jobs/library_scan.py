@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mien.core.errors import InputError, MienError
 from mien.core.library import FileKind, Seen
@@ -16,6 +16,8 @@ from mien.media.video import VIDEO_SUFFIXES
 __all__ = ["Root", "find_gone", "look"]
 
 _PORTION = 500
+_WITNESSES = 1000
+"""Names by which other machines recognise a folder; so many that it must have been changed wholly to be taken for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +27,13 @@ class Root:
     Args:
         path: absolute, in bytes.
         identity: device and inode.
+        names: for a folder that several machines reach, some of what is in it: they number devices and inodes each
+            their own way.
     """
 
     path: bytes
     identity: tuple[int, int] = field(default=(0, 0))
+    names: frozenset[bytes] = frozenset()
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> Root:
@@ -44,6 +49,18 @@ class Root:
         except OSError as error:
             raise InputError(f"cannot index {printable(path)}: {_why(error)}; give a folder that is there") from error
 
+    def shared(self) -> Root:
+        """The same folder, as other machines may recognise it too: one of its names is enough, files come and go.
+
+        Raises:
+            InputError: there is nothing in it.
+        """
+        seen = sorted(name for name in os.listdir(self.path) if not name.startswith(b"."))  # noqa: PTH208 - in bytes
+        names = frozenset(seen[:_WITNESSES])
+        if not names:
+            raise InputError(f"{self.shown} is empty; is its disk there?")
+        return replace(self, names=names)
+
     def check(self) -> None:
         """Whether the folder is still the one that was found.
 
@@ -51,8 +68,8 @@ class Root:
             MienError: it is not: its disk is gone.
         """
         try:
-            same = _identity(self.path) == self.identity
-            os.listdir(self.path)  # noqa: PTH208 - in bytes
+            there = os.listdir(self.path)  # noqa: PTH208 - in bytes
+            same = not self.names.isdisjoint(there) if self.names else _identity(self.path) == self.identity
         except OSError:
             same = False
         if not same:

@@ -7,16 +7,21 @@ stays, and the next run passes over it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mien.core.errors import InputError, MissingExtraError
+from mien.core.errors import InputError, MissingExtraError, StoreAwayError, StoreBusyError
 
-__all__ = ["ITEM_FAULTS", "Done", "Event", "Failed", "Skipped", "run"]
+__all__ = ["ITEM_FAULTS", "Done", "Event", "Failed", "Skipped", "insist", "run"]
 
 ITEM_FAULTS = (InputError, MissingExtraError)
 """Errors that concern one item; wrong settings, missing weights or a broken store end the whole job."""
+
+_BUSY = 600.0
+"""Seconds that a long job waits for others to leave the store."""
+_PAUSE = 0.5
 
 Item = TypeVar("Item")
 Result_co = TypeVar("Result_co", covariant=True)
@@ -91,3 +96,27 @@ def run(
             yield Failed(*at, str(error))
         else:
             yield Done(*at, result)
+
+
+def insist(change: Callable[[], Result_co], *, patience: float = _BUSY) -> Result_co:
+    """What a change of the store returns; while others keep the store busy, it is asked again.
+
+    A store that is away has been waited for already.
+
+    Args:
+        change: one transaction.
+        patience: seconds.
+
+    Raises:
+        StoreBusyError: it is busy for longer than the patience.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return change()
+        except StoreAwayError:
+            raise
+        except StoreBusyError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(_PAUSE)

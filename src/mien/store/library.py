@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from mien.core.library import Claim, Content, FileState, FileStatus, Seen, SeenCounts
+from mien.core.library import Claim, Content, FileState, FileStatus, RunCounts, Seen, SeenCounts
 from mien.core.protocols import Clock
 from mien.store import library_rows as rows
 from mien.store.database import Database, resilient
@@ -21,6 +21,8 @@ __all__ = ["SqlLibrary"]
 
 _CRASHES = 3
 """So many workers may end over a file before it is left alone."""
+_KNOWN = "its bytes were searched before"
+_FREE = {"holder": "", "held_until": None}
 
 
 @resilient
@@ -68,8 +70,7 @@ class SqlLibrary(LibraryReading):
 
     def _fresh(self, key: str, file: Seen, goal: dict[str, str]) -> dict[str, Any]:
         """The row of a file never seen before."""
-        free = {"content_seq": None, "holder": "", "held_until": None}
-        return {"path_key": key, "path": file.path, **_waits(file), **goal, **free}
+        return {"path_key": key, "path": file.path, **_waits(file), **goal, **_FREE, "content_seq": None}
 
     def _note_known(self, connection: Connection, file: Seen, known: Row[Any], goal: dict[str, str]) -> SeenCounts:
         wait = {**_waits(file), **goal}
@@ -84,12 +85,12 @@ class SqlLibrary(LibraryReading):
             if known.root_key != goal["root_key"]:
                 connection.execute(this.values(root_key=goal["root_key"]))
             return SeenCounts(again=1)
-        connection.execute(this.values(wait))
+        connection.execute(this.values(wait if known.state == "waiting" else {**wait, **_FREE}))
         return SeenCounts(again=1) if same else SeenCounts(changed=1)
 
     def mark_gone(self, seqs: Sequence[int]) -> None:
         """Note that files are no longer on the disk; what they held is kept for when it turns up elsewhere."""
-        values = {"state": "gone", "reason": "", "holder": "", "held_until": None}
+        values = {"state": "gone", "reason": "", **_FREE}
         with self._database.writing() as connection:
             connection.execute(update(library_files).where(library_files.c.seq.in_(seqs)).values(values))
 
@@ -132,8 +133,7 @@ class SqlLibrary(LibraryReading):
         """Hold what ``holder`` has for another ``lease`` seconds."""
         with self._database.writing() as connection:
             until = rows.database_now(connection) + timedelta(seconds=lease)
-            held = library_files.c.holder == holder
-            connection.execute(update(library_files).where(held).values(held_until=until))
+            connection.execute(update(library_files).where(*_held_by(holder)).values(held_until=until))
 
     def release(self, holder: str, *, crashed: bool = False) -> int:
         """Give back what ``holder`` has; how many files.
@@ -143,11 +143,11 @@ class SqlLibrary(LibraryReading):
             crashed: it ended over one of them. A file that several ended over fails.
         """
         f = library_files.c
-        free: dict[str, Any] = {"holder": "", "held_until": None}
+        free: dict[str, Any] = dict(_FREE)
         if crashed:
             free["crashes"] = f.crashes + 1
         with self._database.writing() as connection:
-            mine = connection.execute(select(f.seq).where(f.holder == holder)).scalars().all()
+            mine = connection.execute(select(f.seq).where(*_held_by(holder))).scalars().all()
             connection.execute(update(library_files).where(f.seq.in_(mine)).values(free))
             beyond = (f.seq.in_(mine), f.crashes >= _CRASHES)
             reason = f"{_CRASHES} programs that read it ended at once: out of memory, or a fault in a decoder"
@@ -182,7 +182,7 @@ class SqlLibrary(LibraryReading):
             content = connection.execute(query).scalar()
             if held is None or content is None:
                 return False
-            self._settle(connection, (held, claim), content, stamp)
+            self._settle(connection, (held, claim), content, stamp, reason=_KNOWN)
             return True
 
     def put(self, claim: Claim, content: Content, *, stamp: str, detector: str) -> bool:
@@ -218,7 +218,7 @@ class SqlLibrary(LibraryReading):
         with self._database.writing() as connection:
             held = self._held(connection, claim)
             if held is not None:
-                free = {"state": state, "reason": reason, "holder": "", "held_until": None}
+                free = {"state": state, "reason": reason, **_FREE}
                 connection.execute(update(library_files).where(library_files.c.seq == held.seq).values(free))
         return held is not None
 
@@ -228,12 +228,17 @@ class SqlLibrary(LibraryReading):
         mine = (f.seq == claim.seq, f.holder == claim.holder, f.state == "waiting")
         return connection.execute(select(library_files).where(*mine).with_for_update()).first()
 
-    def _settle(self, connection: Connection, held: tuple[Row[Any], Claim], content: int, stamp: str) -> None:
-        """The file is done and holds ``content``; what it held before goes if nothing else holds it."""
+    def _settle(
+        self, connection: Connection, held: tuple[Row[Any], Claim], content: int, stamp: str, *, reason: str = ""
+    ) -> None:
+        """The file is done and holds ``content``; what it held before goes if nothing else holds it.
+
+        Whose it was stays, for ``run_counts``.
+        """
         f = library_files.c
         row, claim = held
         read = {"size": claim.size, "modified": claim.modified}  # as it was read: another by now is read again
-        free = {"state": "done", "reason": "", "holder": "", "held_until": None, "crashes": 0}
+        free = {"state": "done", "reason": reason, "held_until": None, "crashes": 0}
         done = {**read, **free, "content_seq": content, "stamp": stamp}
         connection.execute(update(library_files).where(f.seq == row.seq).values(done))
         # a file of the same bytes that is gone was moved here
@@ -242,11 +247,31 @@ class SqlLibrary(LibraryReading):
             rows.carry_names(connection, row.content_seq, content)
             rows.drop_orphan(connection, row.content_seq)
 
+    def run_counts(self, root: bytes, run: str) -> RunCounts:
+        """What the workers of a run have done, as the database has it, whatever became of the workers.
+
+        Args:
+            root: the folder that was indexed.
+            run: stands in the names of its holders between colons.
+        """
+        f = library_files.c
+        done = (f.root_key == rows.key_of(root), f.state == "done", f.holder.contains(f":{run}:", autoescape=True))
+        query = select(f.kind, f.reason, func.count()).where(*done).group_by(f.kind, f.reason)
+        with self._database.reading() as connection:
+            found = list(connection.execute(query))
+        searched = {kind: count for kind, reason, count in found if reason != _KNOWN}
+        known = sum(count for _, reason, count in found if reason == _KNOWN)
+        return RunCounts(searched.get("photo", 0), searched.get("video", 0), known)
+
     def status(self, states: Sequence[FileState]) -> Iterator[FileStatus]:
         """Files in these states, in the order in which they were found."""
         f = library_files.c
         for page in self._pages(select(f.seq, f.path, f.state, f.reason).where(f.state.in_(states)), f.seq):
             yield from (FileStatus(bytes(row.path), row.state, row.reason) for row in page)
+
+
+def _held_by(holder: str) -> tuple[ColumnElement[bool], ...]:
+    return library_files.c.holder == holder, library_files.c.state == "waiting"
 
 
 def _waits(file: Seen) -> dict[str, Any]:

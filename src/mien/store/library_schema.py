@@ -50,11 +50,11 @@ library_files = Table(
     Column("modified", BigInteger, nullable=False),  # nanoseconds since 1970, by the clock of the file system
     Column("root_key", String(64), nullable=False),  # SHA-256 of the folder whose indexing it waits for
     Column("state", String(7), nullable=False),  # waiting, done, failed, gone
-    Column("reason", Text, nullable=False),  # why it failed
+    Column("reason", Text, nullable=False),  # why it failed, or is done without a search
     Column("content_seq", ForeignKey("library_contents.seq", ondelete="SET NULL"), nullable=True, index=True),
     Column("stamp", String(64), nullable=False),  # the settings that it was, or is to be, searched with
     Column("crashes", Integer, nullable=False),  # how many workers ended over it
-    Column("holder", String(120), nullable=False),  # who works on it; empty for nobody
+    Column("holder", String(120), nullable=False),  # who works on it, or did it last; empty for nobody
     Column("held_until", UtcDateTime, nullable=True),  # by the clock of the database
 )
 

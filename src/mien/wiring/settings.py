@@ -19,6 +19,9 @@ __all__ = ["PRESETS", "Settings", "config_files", "load_settings", "settings_fil
 
 PRESETS = Path(__file__).with_name("presets.toml")
 
+_PLACES = ("data_dir", "cache_dir")
+"""Settings whose defaults are folders of whoever runs the program."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -111,6 +114,11 @@ class Settings(BaseSettings):
     def says(self, name: str) -> bool:
         """Whether anybody gave this setting: the command line, the environment, a file, or a preset that was asked for."""
         return name in self.model_fields_set
+
+    def on_this_machine(self) -> Settings:
+        """The settings of another machine with the folders of this one, where nobody said which."""
+        here = {n: Settings.model_fields[n].get_default(call_default_factory=True) for n in _PLACES if not self.says(n)}
+        return self.model_copy(update=here)
 
     @property
     def models_folder(self) -> Path:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from mien.core.answers import Quality
+from mien.core.errors import StoreBusyError
 from mien.core.faces import Faces
 from mien.jobs.engines import Here, Processes
 from mien.jobs.index import index, look_at_disk
@@ -48,22 +49,57 @@ def slow(picture):
     return find(picture)
 
 
+class SilentLibrary:
+    """Writes down what a.png holds, and its process ends before anybody is told."""
+
+    def __init__(self, library):
+        self._library = library
+
+    def __getattr__(self, name):
+        return getattr(self._library, name)
+
+    def put(self, claim, content, **options):
+        done = self._library.put(claim, content, **options)
+        if claim.path.endswith(b"a.png"):
+            os._exit(9)
+        return done
+
+
+class BusyLibrary:
+    """Every change finds the store busy the first time."""
+
+    def __init__(self, library):
+        self._library = library
+        self.refused = set()
+
+    def __getattr__(self, name):
+        if name in {"claim", "known", "put", "fail", "release"} and name not in self.refused:
+            self.refused.add(name)
+            return self._refuse
+        return getattr(self._library, name)
+
+    def _refuse(self, *_, **__):
+        raise StoreBusyError("locked by another writer")
+
+
 @dataclass(frozen=True)
 class FakeBench:
     """Makes a worker's bench, in whatever process."""
 
     database: str
     find: object = find
+    library: object = None
 
     @contextmanager
     def __call__(self):
         with open_gallery(self.database) as gallery:
-            yield Bench(gallery.library, self.find, "fake", ReadOptions(), 0.9)
+            library = self.library(gallery.library) if self.library else gallery.library
+            yield Bench(library, self.find, "fake", ReadOptions(), 0.9)
 
 
-def work(database, folder, *, finder=find, every=1.0, lease=120.0) -> IndexWork:
+def work(database, folder, *, finder=find, library=None, every=1.0, lease=120.0) -> IndexWork:
     plan = IndexPlan(Root.at(folder), STAMP, every=every, lease=lease)
-    return IndexWork(FakeBench(str(database), finder), plan)
+    return IndexWork(FakeBench(str(database), finder, library), plan)
 
 
 def run(job: IndexWork, engine=None, **options):

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.core.errors import ImageError, InputError, MienError
-from mien.jobs import index_worker
+from mien.core.errors import ImageError, InputError, MienError, StoreBusyError
+from mien.jobs import index_worker, running
 from mien.jobs.engines import Ended, Processes
 from mien.jobs.index import look_at_disk
 from mien.jobs.index_worker import FileDone, FileFailed
@@ -161,6 +161,36 @@ def test_a_picture_that_ends_its_reader_is_told_and_the_rest_is_done(folder, dat
     with open_gallery(database) as gallery:
         (status,) = gallery.library.status(["failed"])
     assert status.path.endswith(b"a.png")
+
+
+def test_what_a_worker_did_last_is_counted_though_it_told_nobody(folder, database):
+    """A worker that ends between writing a picture down and telling of it: the run counts it, once, and goes on."""
+    (folder / "2020" / "copy.png").write_bytes((folder / "b.png").read_bytes())
+    job = work(database, folder, library=indexing.SilentLibrary)
+    _, steps = run(job, Processes(1))
+    assert sorted(Path(os.fsdecode(s.path)).name for s in steps if isinstance(s, FileDone)) == [
+        "b.png",
+        "c.png",
+        "copy.png",
+    ]
+    assert sum(isinstance(s, Ended) for s in steps) == 1
+    later = work(database, folder)
+    run(later)
+    with open_gallery(database) as gallery:
+        counts = gallery.library.run_counts(job.plan.root.path, job.plan.run)
+        none = gallery.library.run_counts(later.plan.root.path, later.plan.run)
+    assert (counts.photos, counts.videos, counts.known, none.searched) == (3, 0, 1, 0)
+
+
+def test_a_busy_store_is_asked_again(folder, database, monkeypatch):
+    """Another writer who takes longer than the store waits costs an indexing time; one who never ends ends it."""
+    monkeypatch.setattr(running, "_PAUSE", 0.0)
+    (folder / "paper.jpg").write_bytes(b"%PDF-1.4")
+    _, steps = run(work(database, folder, library=indexing.BusyLibrary))
+    assert [type(s) for s in steps].count(FileDone) == 3
+    assert len(faces_in(database)) == 3
+    with pytest.raises(StoreBusyError):
+        running.insist(indexing.BusyLibrary(None)._refuse, patience=0.05)
 
 
 def start(database, folder):

@@ -6,17 +6,18 @@ import math
 import os
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mien.core.errors import InputError
+from mien.core.errors import InputError, SettingError
 from mien.doors.cli.command import DETECTING, Exit, Session, Setting, command
 from mien.doors.cli.pictures import shown
 
 if TYPE_CHECKING:
+    from mien.core.library import RunCounts
     from mien.jobs.engines import Engine
     from mien.jobs.index import Looked
     from mien.jobs.index_worker import IndexWork
@@ -39,6 +40,12 @@ def index(
     session: Session,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of photographs and videos.")],
     workers: Annotated[int, typer.Option(min=0, help="Processes that search; 0 takes one per core.")] = 0,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Where they run: on this machine, or on a Ray cluster (--address).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the Ray cluster; the folder is at the same path on its machines.")
+    ] = None,
     every: Annotated[
         float, typer.Option(min=0.1, help="Seconds between the frames of a video that are searched.")
     ] = 2.0,
@@ -51,50 +58,50 @@ def index(
     ] = False,
 ) -> int | None:
     """Find the faces in every picture and video of a folder, once; goes on where it was stopped. Then: mien search."""
+    from mien.jobs.engines import Here, Processes
     from mien.jobs.index import look_at_disk
     from mien.jobs.index_worker import IndexPlan, IndexWork
     from mien.jobs.library_scan import Root
-    from mien.wiring.indexing import BenchMaker, index_stamp
+    from mien.wiring.indexing import BenchMaker, index_stamp, ray_engine
 
     house = session.house
+    if (engine == "ray") != (address is not None):
+        raise SettingError("--engine ray and --address HOST:PORT belong together; leave both out for this machine")
     root = Root.at(folder)
+    if address is not None:
+        ray_engine(house.settings, address)  # what is wrong with it is told before the disk is looked at
+        root = root.shared()
     library = house.gallery.library
     plan = IndexPlan(root, index_stamp(house, every), every)
     looked = _look(session, look_at_disk(IndexWork(BenchMaker(house.settings), plan), library, emptied=emptied))
     if not looked.counts.work + looked.counts.known and not looked.gone:
         raise InputError(f"no pictures and no videos in {shown(folder)}")
-    waiting = library.waiting(root.path)
-    count = min(workers or os.cpu_count() or 1, math.ceil(waiting / _WORTH_A_PROCESS)) or 1
-    work = IndexWork(BenchMaker(house.settings, threads=0 if count == 1 else 1), plan)
-    tally = _run(session, work, _engine(count))
+    most = math.ceil(library.waiting(root.path) / _WORTH_A_PROCESS) or 1
+    if address is not None:
+        bench = BenchMaker(house.settings, space=house.recognizer.embedder.space.id)
+        runs: Engine = ray_engine(house.settings, address, workers=workers, most=most)
+    else:
+        count = min(workers or os.cpu_count() or 1, most)
+        bench = BenchMaker(house.settings, threads=0 if count == 1 else 1)
+        runs = Here() if count == 1 else Processes(count)
+    tally = _run(session, IndexWork(bench, plan), runs)
     if forget_gone:
         tally.forgotten = library.forget_gone([seq for page in library.paths() for seq, _, _ in page])
     return _tell(session, plan.root.path, looked, tally)
 
 
-def _engine(workers: int) -> Engine:
-    from mien.jobs.engines import Here, Processes
-
-    return Here() if workers == 1 else Processes(workers)
-
-
 @dataclass
 class _Tally:
-    """What a run did."""
+    """What a run did, as the database has it: what a worker did last before it ended it told nobody."""
 
-    photos: int = 0
-    videos: int = 0
-    known: int = 0
-    faces: int = 0
+    counts: RunCounts
+    seconds: float
     forgotten: int = 0
-    ended: int = 0
-    seconds: float = 0.0
-    fresh: list[tuple[bytes, str]] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
         """Files searched per second."""
-        return (self.photos + self.videos) / self.seconds if self.seconds else 0.0
+        return self.counts.searched / self.seconds if self.seconds else 0.0
 
 
 def _look(session: Session, looking: Generator[int, None, Looked]) -> Looked:
@@ -113,29 +120,22 @@ def _run(session: Session, work: IndexWork, engine: Engine) -> _Tally:
     """Settle what waits, and show how fast it goes and how long it will take."""
     from mien.jobs.engines import Ended
     from mien.jobs.index import index as run
-    from mien.jobs.index_worker import FileDone
 
-    tally, start = _Tally(), time.monotonic()
-    said = start
-    events = run(work, session.house.gallery.library, engine)
+    library, start = session.house.gallery.library, time.monotonic()
+    said, told = start, set[str]()
+    events = run(work, library, engine)
     with session.out.steps(rate="files") as at:
         for event in session.each(events):
-            tally.seconds = time.monotonic() - start
             at("searching", event.done, event.total)
-            if isinstance(event.what, FileDone):
-                tally.known += event.what.known
-                tally.photos += event.what.kind == "photo" and not event.what.known
-                tally.videos += event.what.kind == "video" and not event.what.known
-                tally.faces += event.what.faces
-            elif isinstance(event.what, Ended):
-                tally.ended += 1
-                session.out.note(f"a worker ended ({event.what.how}); another goes on with its files")
+            if isinstance(event.what, Ended):
+                if event.what.how not in told:  # of many machines, many may say the same
+                    session.out.note(f"a worker ended ({event.what.how}); others go on with its files")
+                told.add(event.what.how)
             if not session.out.draws and time.monotonic() - said > _SAY_EVERY:
                 said = time.monotonic()
                 session.out.note(_progress(event.done, event.total, said - start))
     events.close()
-    tally.seconds = time.monotonic() - start
-    return tally
+    return _Tally(library.run_counts(work.plan.root.path, work.plan.run), time.monotonic() - start)
 
 
 def _progress(done: int, total: int, seconds: float) -> str:
@@ -162,8 +162,8 @@ def _tell(session: Session, root: bytes, looked: Looked, tally: _Tally) -> int |
         "new": looked.counts.new,
         "changed": looked.counts.changed,
         "gone": len(looked.gone),
-        "searched": tally.photos + tally.videos,
-        "moved or copied": tally.known,
+        "searched": tally.counts.searched,
+        "moved or copied": tally.counts.known,
         "unreadable": len(unread) + len(looked.problems),
         "waiting": library.waiting(root),
         "seconds": round(tally.seconds, 1),

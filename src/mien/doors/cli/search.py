@@ -109,7 +109,7 @@ def row_of(one: Found, names: dict[str, str]) -> dict[str, Any]:
 
 
 def library_space(session: Session) -> EmbeddingSpace:
-    """The space that the library is searched in: that of the embedder asked for.
+    """The space that the library is searched in: that of the embedder asked for, or of the people that are known.
 
     Raises:
         NotFoundError: nothing is indexed, or not with this embedder.
@@ -118,7 +118,7 @@ def library_space(session: Session) -> EmbeddingSpace:
     spaces = house.gallery.library.spaces()
     if not spaces:
         raise NotFoundError("the library has no faces yet; index a folder first: mien index DIR")
-    space = house.embedder.space
+    space = house.known_embedder.space
     if space not in spaces:
         names = " or ".join(sorted({f"--embedder {s.name}" for s in spaces}))
         raise NotFoundError(
