@@ -29,6 +29,8 @@ def test_train_on_from_the_published_weights_and_find_faces_with_them(mien, boxe
         assert 1e-5 < each["moved"] < 0.2
         assert each["export_difference"] < 1e-4
         assert (each["samples"]["landmark"] > 0) == (each["network"] == "onet")
+        assert each["kept"]
+    assert figures["published"]["AP"] == 1
     assert figures["facts"]["points"] == "pseudo-labelled by the pretrained O-Net"
     assert figures["judged"]["AP"] == 1
     for name in ("report.md", "report.json", "pnet.png", "rnet.png", "onet.png", "curve.png"):

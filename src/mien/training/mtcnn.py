@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from mien.core.errors import DuplicateError, InputError, SettingError
 from mien.core.protocols import Network, Refiner
 from mien.datasets.folders import Problem
+from mien.detectors.mtcnn.options import MtcnnOptions
 from mien.training.decisions import FitOptions
-from mien.training.exporting import check_equal
 from mien.training.fitting import Fitted, Samples, fit, start
 from mien.training.marked import MarkedSet, Place, Read, read_marked
-from mien.training.mtcnn_evaluation import Judged, judge_cascade
+from mien.training.mtcnn_conversion import CHECKED, as_sure_as_before, checked, converted, moved_by
+from mien.training.mtcnn_evaluation import Judged, choose_networks, judge_cascade
 from mien.training.mtcnn_landmarks import PointsFile, pointed, pseudo_labelled, unlabelled
 from mien.training.mtcnn_losses import task_figures
-from mien.training.mtcnn_networks import STAGES, as_published, cascade_arrays, cascade_network, load_arrays
+from mien.training.mtcnn_networks import STAGES, cascade_arrays, cascade_network, load_arrays
 from mien.training.mtcnn_report import Learnt, MtcnnReport, write_mtcnn_report
 from mien.training.mtcnn_samples import (
     CascadeRules,
@@ -43,15 +44,13 @@ from mien.training.pictures import Pictures
 from mien.training.progress import Event, learning, telling
 from mien.training.runs import remember
 from mien.zoo.catalog import Catalog, Source, WeightRecord, record_to_toml
-from mien.zoo.convert.mtcnn import build_onet, build_pnet, build_rnet
 from mien.zoo.files import write_atomically
 from mien.zoo.runtime import Workers
 
 __all__ = ["MtcnnRecipe", "MtcnnTools", "TrainedMtcnn", "train_mtcnn"]
 
-CHECKED = 64
-"""Samples on which a converted network is held against the trained one."""
-_BUILDERS = {"pnet": build_pnet, "rnet": build_rnet, "onet": build_onet}
+DROPOUT = 0.3
+"""Share that is dropped of R- and O-Net's dense layer while they learn from scratch; a published one knows its faces already."""
 
 Begin = Literal["scratch", "pretrained"]
 
@@ -80,7 +79,7 @@ class MtcnnRecipe:
     begin: Begin = "scratch"
     rules: CascadeRules = field(default_factory=CascadeRules)
     fit: FitOptions = field(
-        default_factory=lambda: FitOptions(epochs=10, batch=128, schedule="cosine", patience=0, loss="")
+        default_factory=lambda: FitOptions(epochs=8, batch=64, rate=3e-3, schedule="cosine", patience=0, loss="")
     )
     mining: float | None = 0.7
     validation: float = 0.1
@@ -178,7 +177,10 @@ def train_mtcnn(
         learnt.append((yield from _learn(work, stage, samples)))
         networks[stage] = tools.network(run / f"{stage}.onnx")
 
-    # 3. The cascade as it will detect, on photographs that were not learnt from.
+    # 3. What did harm is put back; the cascade as it will detect, on photographs that were not learnt from.
+    published = _published(work) if recipe.begin == "pretrained" else {}
+    if published:
+        networks, learnt = yield from _kept(work, published, networks, learnt)
     judged = work.marked.pictures if places[1] is None else ()
     if places[1] is not None:
         tested = yield from telling("check test boxes", read_marked(places[1], tools.read))
@@ -187,12 +189,16 @@ def train_mtcnn(
     else:
         judged = tuple(judged[i] for i in work.held if i < len(judged))
     came_to = yield from telling("judge the cascade", judge_cascade(judged, tools.read, networks, _searching(recipe)))
+    before = None
+    if published:
+        theirs = judge_cascade(judged, tools.read, published, _searching(recipe))
+        before = yield from telling("judge the published weights", theirs)
 
     # 4. Record and report.
     record = _record(work, learnt, came_to)
     on = "held-out training" if places[1] is None else "test"
     facts = {"seconds": round(time.perf_counter() - began, 1), "judged_on": on, **_settings(recipe)}
-    figures = write_mtcnn_report(run, MtcnnReport(record, tuple(learnt), came_to, facts, tuple(work.problems)))
+    figures = write_mtcnn_report(run, MtcnnReport(record, tuple(learnt), came_to, before, facts, tuple(work.problems)))
     for source, each in zip(record.sources, learnt, strict=True):
         write_atomically(tools.models / source.file, each.onnx)
     write_atomically(tools.models / f"{recipe.name}.toml", record_to_toml(record).encode())
@@ -249,25 +255,59 @@ def _samples(
 def _learn(work: _Work, stage: str, samples: CascadeSamples) -> Generator[Event, None, Learnt]:
     """Fit one network, convert it, and hold both forms against each other."""
     recipe = work.recipe
-    model = cascade_network(stage, mining=recipe.mining)
+    dropout = DROPOUT if recipe.begin == "scratch" else 0.0
+    model = cascade_network(stage, mining=recipe.mining, dropout=dropout)
     before = None
     if recipe.begin == "pretrained":
         before = work.tools.pretrained(stage)
         load_arrays(model, before)
     training, validation, rows = _sides(work, samples)
+    faces = samples.chips[(samples.labels[:, 0] == 1) & ~np.isin(samples.pictures, work.held)].astype(np.float32)
+    sure = _lead(model, faces) if before is not None and len(faces) else None
     fitted: Fitted = yield from learning(
         f"learn {stage}", fit(model, training, validation, work.run / stage, recipe.fit)
     )
     arrays = cascade_arrays(model)
-    onnx = _BUILDERS[stage](arrays)
+    if sure is not None:
+        threshold = MtcnnOptions().thresholds[STAGES.index(stage)]
+        arrays = as_sure_as_before(arrays, sure, _lead(model, faces), threshold)
+        load_arrays(model, arrays)
+    onnx = converted(stage, arrays)
     file = work.run / f"{stage}.onnx"
     write_atomically(file, onnx)
     held = np.asarray(model.predict(samples.chips[rows].astype(np.float32), batch_size=128, verbose=0), np.float32)
-    difference = _checked(stage, work.tools.network(file), samples.chips[rows][:CHECKED], held[:CHECKED])
-    moved = None if before is None else _moved(before, arrays)
+    difference = checked(stage, work.tools.network(file), samples.chips[rows][:CHECKED], held[:CHECKED])
+    moved = None if before is None else moved_by(before, arrays)
     return Learnt(
         stage, fitted, samples.counts(), dict(task_figures(samples.labels[rows], held)), onnx, difference, moved
     )
+
+
+def _lead(model: Any, chips: NDArray[np.float32]) -> NDArray[np.float32]:
+    outputs = np.asarray(model.predict(chips, batch_size=128, verbose=0), np.float32)
+    return outputs[:, 1] - outputs[:, 0]
+
+
+def _published(work: _Work) -> dict[str, Network]:
+    """The networks that training began from, beside those it came to."""
+    opened: dict[str, Network] = {}
+    for stage in STAGES:
+        file = work.run / f"published-{stage}.onnx"
+        write_atomically(file, converted(stage, work.tools.pretrained(stage)))
+        opened[stage] = work.tools.network(file)
+    return opened
+
+
+def _kept(
+    work: _Work, published: Mapping[str, Network], trained: Mapping[str, Network], learnt: Sequence[Learnt]
+) -> Generator[Event, None, tuple[dict[str, Network], list[Learnt]]]:
+    """The networks with which the cascade finds no worse on held-out photographs; the published ones for the others."""
+    held = tuple(work.marked.pictures[i] for i in work.held if i < len(work.marked.pictures))
+    judging = choose_networks(held, work.tools.read, (published, trained), _searching(work.recipe))
+    kept = yield from telling("hold against the published weights", judging)
+    chosen = {stage: (trained if stage in kept else published)[stage] for stage in STAGES}
+    back = {stage: (work.run / f"published-{stage}.onnx").read_bytes() for stage in STAGES if stage not in kept}
+    return chosen, [replace(each, onnx=back[each.stage], kept=False) if each.stage in back else each for each in learnt]
 
 
 def _sides(work: _Work, samples: CascadeSamples) -> tuple[Samples, Samples, NDArray[np.intp]]:
@@ -285,31 +325,15 @@ def _sides(work: _Work, samples: CascadeSamples) -> tuple[Samples, Samples, NDAr
 
 
 def _relit(chips: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.float32]:
-    """Each with a contrast and a brightness of its own; nothing moves, for the overlaps say where faces are."""
-    gain = draw.uniform(0.75, 1.25, (len(chips), 1, 1, 1)).astype(np.float32)
-    light = draw.uniform(-20, 20, (len(chips), 1, 1, 1)).astype(np.float32)
-    relit: NDArray[np.float32] = ((chips - np.float32(127.5)) * gain + np.float32(127.5) + light).clip(0, 255)
-    return relit
-
-
-def _checked(stage: str, network: Network, chips: NDArray[np.uint8], ours: NDArray[np.float32]) -> float:
-    """How far the converted network lies from the trained one, probabilities and shares.
-
-    Raises:
-        TrainingError: more than 1e-4.
-    """
-    pixels = np.ascontiguousarray(chips.transpose(0, 3, 1, 2), np.float32)
-    (outputs,) = network.run(pixels)
-    outputs = outputs.reshape(len(chips), -1)
-    odds = 1 / (1 + np.exp(-outputs[:, :1].astype(np.float64)))
-    return check_equal(as_published(stage, ours), np.concatenate([odds.astype(np.float32), outputs[:, 1:]], axis=1))
-
-
-def _moved(before: Sequence[NDArray[np.float32]], after: Sequence[NDArray[np.float32]]) -> float:
-    """How far the weights went from where they began, as a share of their length."""
-    first = np.concatenate([a.ravel() for a in before]).astype(np.float64)
-    last = np.concatenate([a.ravel() for a in after]).astype(np.float64)
-    return float(np.linalg.norm(last - first) / np.linalg.norm(first))
+    """Each in a contrast, brightness and tint of its own, a tenth grey; nothing moves: the overlaps say where faces are."""
+    count = len(chips)
+    gain = draw.uniform(0.75, 1.25, (count, 1, 1, 1)) * draw.uniform(0.8, 1.2, (count, 1, 1, 3))
+    light = draw.uniform(-20, 20, (count, 1, 1, 1))
+    relit = (chips - np.float32(127.5)) * gain.astype(np.float32) + (127.5 + light).astype(np.float32)
+    grey = draw.uniform(size=count) < 0.1
+    relit[grey] = relit[grey].mean(axis=3, keepdims=True)
+    tinted: NDArray[np.float32] = relit.clip(0, 255).astype(np.float32)
+    return tinted
 
 
 def _check(recipe: MtcnnRecipe, tools: MtcnnTools) -> None:
@@ -350,6 +374,8 @@ def _as_pictures(work: _Work, samples: CascadeSamples) -> Pictures:
 def _record(work: _Work, learnt: Sequence[Learnt], judged: Judged) -> WeightRecord:
     name, recipe = work.recipe.name, work.recipe
     began = "from scratch" if recipe.begin == "scratch" else "from the published weights on"
+    back = [each.stage for each in learnt if not each.kept]
+    as_before = f"; {', '.join(back)} as published" if back else ""
     count = len(work.marked.pictures)
     more = len(work.taught) - count
     also = f" and {more} with landmarks" if more else ""
@@ -357,7 +383,7 @@ def _record(work: _Work, learnt: Sequence[Learnt], judged: Judged) -> WeightReco
         name=name,
         kind="detector",
         format="onnx",
-        title=f"MTCNN, trained {began}",
+        title=f"MTCNN, trained {began}{as_before}",
         licence="yours" if recipe.begin == "scratch" else "yours; the weights it began from: MIT",
         trained_on=f"{count} photographs{also}; landmarks {_points(recipe)}",
         roles=STAGES,

@@ -18,7 +18,7 @@ from mien.training.marked import Read
 from mien.training.samples import sides
 from mien.zoo.runtime import Workers
 
-__all__ = ["FALSE_PER_PICTURE", "Judged", "judge_cascade", "recall_at"]
+__all__ = ["FALSE_PER_PICTURE", "Judged", "choose_networks", "judge_cascade", "recall_at"]
 
 FALSE_PER_PICTURE = (0.1, 1.0)
 """False finds per picture at which recall is told."""
@@ -74,6 +74,51 @@ def judge_cascade(
         truth.append(Truth(picture.boxes, picture.usable & (sides(picture.boxes) >= smallest)))
     yield len(marked), len(marked)
     return Judged(detection_curve(found, truth), len(found))
+
+
+def choose_networks(
+    marked: Sequence[MarkedPicture],
+    read: Read,
+    networks: tuple[Mapping[str, Network], Mapping[str, Network]],
+    searching: tuple[float, Workers],
+) -> Generator[tuple[int, int], None, tuple[str, ...]]:
+    """Which of the networks that were trained on are worth keeping: those with which the cascade finds no worse.
+
+    One after the other each takes the place of its predecessor, and stays where the average precision is as high or higher.
+
+    Args:
+        marked: photographs that none of them learnt from, see ``judge_cascade``.
+        read: opens one.
+        networks: those that training began from, and those it came to.
+        searching: see ``judge_cascade``.
+
+    Returns:
+        The names of those kept, ``()`` if training only did harm.
+    """
+    chosen, trained = dict(networks[0]), networks[1]
+    best, kept = -1.0, []
+    for turn, stage in enumerate((None, *trained)):
+        tried = chosen if stage is None else {**chosen, stage: trained[stage]}
+        judging = judge_cascade(marked, read, tried, searching)
+        judged = yield from _counted(judging, turn, len(trained) + 1)
+        found = judged.curve.average_precision
+        if found >= best:
+            chosen, best = tried, found
+            kept += [] if stage is None else [stage]
+    return tuple(kept)
+
+
+def _counted(
+    judging: Generator[tuple[int, int], None, Judged], turn: int, turns: int
+) -> Generator[tuple[int, int], None, Judged]:
+    """One of several judgements, its steps counted as a part of all."""
+    while True:
+        try:
+            number, total = next(judging)
+        except StopIteration as end:
+            judged: Judged = end.value
+            return judged
+        yield turn * total + number, turns * total
 
 
 def recall_at(curve: DetectionCurve, false: float) -> float:

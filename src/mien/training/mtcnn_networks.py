@@ -38,13 +38,16 @@ _STORED = {"pnet": ("offsets", "classes"), "rnet": ("offsets", "classes"), "onet
 """The heads that are kept, in the order of the published files."""
 
 
-def cascade_network(stage: str, *, mining: float | None = 0.7, landmarks: float | None = None) -> Any:
+def cascade_network(
+    stage: str, *, mining: float | None = 0.7, landmarks: float | None = None, dropout: float = 0.0
+) -> Any:
     """One network of the cascade, its weights random, with the loss it learns by.
 
     Args:
         stage: ``"pnet"``, ``"rnet"`` or ``"onet"``.
         mining: share of each batch that carries gradient, the hardest; None for all of it.
         landmarks: weight of the landmark loss; None for the paper's, 0.5, and 1 for O-Net.
+        dropout: share of what R- and O-Net's dense layer says that each step of training does without.
 
     Returns:
         A Keras model: ``(n, side, side, 3)`` RGB 0–255 -> ``(n, 16)``: logits of no face and face, offsets of x1, y1,
@@ -55,14 +58,18 @@ def cascade_network(stage: str, *, mining: float | None = 0.7, landmarks: float 
     side = SIDES[stage]
     pixels = layers.Input((side, side, 3), name="pixels")
     x = layers.Rescaling(1 / 128, offset=-127.5 / 128)(pixels)
+    maps_first = keras.backend.backend() == "torch"  # there O-Net takes 0.63 of the time of maps last
+    order = "channels_first" if maps_first else "channels_last"
+    x = layers.Permute((3, 1, 2))(x) if maps_first else x
     for number, (maps, kernel, pool) in enumerate(_TRUNKS[stage], 1):
-        x = layers.Conv2D(maps, kernel, kernel_initializer="he_normal", name=f"conv{number}")(x)
-        x = _prelu(f"prelu{number}", shared_axes=[1, 2])(x)
+        x = layers.Conv2D(maps, kernel, data_format=order, kernel_initializer="he_normal", name=f"conv{number}")(x)
+        x = _prelu(f"prelu{number}", shared_axes=[2, 3] if maps_first else [1, 2])(x)
         if pool is not None:
-            x = layers.MaxPooling2D(pool[0], 2, padding=pool[1])(x)
+            x = layers.MaxPooling2D(pool[0], 2, padding=pool[1], data_format=order)(x)
     if stage in _DENSE:
-        x = layers.Flatten()(layers.Permute((2, 1, 3))(x))
+        x = layers.Flatten()(layers.Permute((3, 2, 1) if maps_first else (2, 1, 3))(x))
         x = _prelu("prelu_dense")(layers.Dense(_DENSE[stage], kernel_initializer="he_normal", name="dense")(x))
+        x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
     heads = [layers.Flatten()(_head(stage, name)(x)) for name in ("classes", "offsets", "landmarks")]
     weight = landmarks if landmarks is not None else 1.0 if stage == "onet" else 0.5
     loss = StageLoss((1.0, 0.5, weight), mining)
@@ -73,7 +80,11 @@ def cascade_network(stage: str, *, mining: float | None = 0.7, landmarks: float 
 
 def cascade_arrays(model: Any) -> list[NDArray[np.float32]]:
     """The network's arrays in the order of the published files, as ``zoo.convert.mtcnn`` takes them."""
-    return [np.asarray(array, np.float32) for layer in _stored(model) for array in layer.get_weights()]
+    return [
+        np.asarray(array, np.float32).reshape(_published_shape(array.shape))
+        for layer in _stored(model)
+        for array in layer.get_weights()
+    ]
 
 
 def load_arrays(model: Any, arrays: Arrays) -> None:
@@ -83,7 +94,7 @@ def load_arrays(model: Any, arrays: Arrays) -> None:
         WeightsError: arrays of another network.
     """
     layers = _stored(model)
-    expected = [tuple(w.shape) for layer in layers for w in layer.weights]
+    expected = [_published_shape(tuple(w.shape)) for layer in layers for w in layer.weights]
     if expected != [a.shape for a in arrays]:
         raise WeightsError(
             f"{model.name}: expected {len(expected)} arrays of shapes {expected}, got {[a.shape for a in arrays]}"
@@ -91,8 +102,13 @@ def load_arrays(model: Any, arrays: Arrays) -> None:
     rest = list(arrays)
     for layer in layers:
         count = len(layer.weights)
-        layer.set_weights(rest[:count])
+        layer.set_weights([a.reshape(w.shape) for a, w in zip(rest[:count], layer.weights, strict=True)])
         del rest[:count]
+
+
+def _published_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Slopes of a convolution's PReLU, the only arrays of three sides, are stored maps last."""
+    return (1, 1, max(shape)) if len(shape) == 3 else shape
 
 
 def as_published(stage: str, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -114,7 +130,8 @@ def _head(stage: str, name: str) -> Any:
     bias = keras.initializers.Constant(0.5 if name == "landmarks" else 0)
     if stage in _DENSE:
         return keras.layers.Dense(_HEADS[name], name=name, bias_initializer=bias)
-    return keras.layers.Conv2D(_HEADS[name], 1, name=name, bias_initializer=bias)
+    order = "channels_first" if keras.backend.backend() == "torch" else "channels_last"
+    return keras.layers.Conv2D(_HEADS[name], 1, data_format=order, name=name, bias_initializer=bias)
 
 
 def _stored(model: Any) -> list[Any]:

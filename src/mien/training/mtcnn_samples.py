@@ -54,7 +54,6 @@ __all__ = [
 
 KINDS = ("negative", "positive", "part", "landmark")
 _SHARES = (3, 1, 1, 2)  # of the kinds, in the paper
-_MOST = {"pnet": 1.0, "rnet": 0.5, "onet": 0.25}
 _CROPS = 256  # windows cut at once: OpenCV's remap admits 32,767 rows of all together
 _MIRRORED = np.array([1, 0, 2, 4, 3])  # which landmark each becomes in a mirror
 
@@ -74,7 +73,7 @@ class CascadeRules:
         windows: drawn around each face, to find positives, part faces and landmark faces among.
         each: of a kind per face, at most.
         negatives: per picture, at most.
-        most: samples of P-Net, at most; R-Net has half of them, O-Net a quarter, for each costs tenfold the one before.
+        most: samples of each network, at most.
         admitted: scores from which windows of P-Net and R-Net are mined; lower than those of the finished cascade, so
             that the next network meets what its own threshold may let through one day.
         seed: another one draws otherwise.
@@ -87,9 +86,9 @@ class CascadeRules:
     positive: float = 0.65
     part: float = 0.4
     negative: float = 0.3
-    windows: int = 40
-    each: int = 6
-    negatives: int = 80
+    windows: int = 80
+    each: int = 12
+    negatives: int = 120
     most: int = 40_000
     admitted: tuple[float, float] = (0.5, 0.5)
     seed: int = 0
@@ -392,7 +391,7 @@ def _thinned(samples: CascadeSamples, stage: str, rules: CascadeRules) -> Cascad
         )
     draw = np.random.default_rng([rules.seed, STAGES.index(stage), len(samples)])
     shares = np.array(_SHARES) * (counts > 0)
-    wanted = (rules.most * _MOST[stage] * shares / shares.sum()).astype(int)
+    wanted = (rules.most * shares / shares.sum()).astype(int)
     rows = [draw.permutation(np.flatnonzero(samples.kinds == kind))[:count] for kind, count in enumerate(wanted)]
     order = np.sort(np.concatenate(rows)).astype(np.intp)
     return CascadeSamples(

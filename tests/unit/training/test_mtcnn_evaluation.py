@@ -1,13 +1,16 @@
 """Recall of a cascade at a number of false finds: read off the curve, never beyond it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from mien.core.errors import ImageError
 from mien.core.faces import Faces
+from mien.core.protocols import Network
 from mien.datasets.annotations import MarkedPicture
 from mien.evaluation.detection import Truth, detection_curve
-from mien.training.mtcnn_evaluation import judge_cascade, recall_at
+from mien.training.mtcnn_evaluation import choose_networks, judge_cascade, recall_at
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
 from mien.zoo.runtime import Workers
@@ -59,3 +62,37 @@ def test_the_published_cascade_is_judged_by_faces_it_searches_for(cache_dir, tmp
         "recall at 0.1 false per picture": 1.0,
         "recall at 1 false per picture": 1.0,
     }
+
+
+@dataclass
+class Changed:
+    """A network that is surer of every window than it was, or less sure."""
+
+    network: Network
+    lead: float
+
+    def run(self, pixels):
+        (outputs,) = self.network.run(pixels)
+        outputs = outputs.copy()
+        outputs[:, 0] += np.float32(self.lead)
+        return (outputs,)
+
+
+def test_networks_that_do_harm_are_not_kept(cache_dir, tmp_path, astronaut):
+    """An R-Net that lets nothing through is refused; P- and O-Net that do no worse stay."""
+    house = House(load_settings(cache_dir=cache_dir, threads=1))
+    published = {stage: house.network(file) for stage, file in house.weights("mtcnn").items()}
+    leads = {"pnet": 0.1, "rnet": -50.0, "onet": 0.1}
+    trained = {stage: Changed(published[stage], lead) for stage, lead in leads.items()}
+    marked = [MarkedPicture(tmp_path / "a.png", "", BOXES)]
+    events = choose_networks(marked, lambda _: astronaut, (published, trained), (20.0, Workers(1)))
+    steps = []
+    while True:
+        try:
+            steps.append(next(events))
+        except StopIteration as end:
+            kept = end.value
+            break
+    assert kept == ("pnet", "onet")
+    assert steps[0] == (0, 4)
+    assert steps[-1] == (4, 4)

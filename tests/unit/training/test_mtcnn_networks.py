@@ -146,3 +146,14 @@ def test_task_figures_count_what_is_known():
     assert figures["recall"] == 1
     assert figures["offsets"] == pytest.approx(0.5)
     assert np.isnan(figures["landmarks"])
+
+
+def test_dropout_is_for_learning_alone():
+    """Two answers to the same window differ while learning; afterwards they are one, and the arrays are as many."""
+    model = cascade_network("rnet", dropout=0.5)
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, 24, 24, 3)).astype(np.float32)
+    learning = [np.asarray(model(pixels, training=True).detach()) for _ in range(2)]
+    finished = [np.asarray(model(pixels, training=False).detach()) for _ in range(2)]
+    assert not np.array_equal(*learning)
+    np.testing.assert_array_equal(*finished)
+    assert [a.shape for a in cascade_arrays(model)] == [a.shape for a in cascade_arrays(cascade_network("rnet"))]

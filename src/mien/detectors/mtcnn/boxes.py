@@ -29,7 +29,8 @@ Scores = NDArray[np.float32]
 
 def probability(logits: NDArray[np.float32]) -> Scores:
     """Softmax over "no face" and "face", given the difference of their two inputs."""
-    return np.float32(1) / (np.float32(1) + np.exp(-logits))
+    with np.errstate(over="ignore"):  # a network that is very sure: 1 / infinity is 0, as it should be
+        return np.float32(1) / (np.float32(1) + np.exp(-logits))
 
 
 def from_cells(columns: NDArray[np.intp], rows: NDArray[np.intp], scale: float) -> Boxes:

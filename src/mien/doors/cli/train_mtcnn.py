@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["mtcnn"]
 
 LANDMARKS = "Landmarks"
-RATES = {"scratch": 1e-3, "pretrained": 1e-4}
+RATES = {"scratch": 3e-3, "pretrained": 1e-5}
 """Learning rates to begin with: what was learnt before should not be shaken."""
 
 
@@ -76,25 +76,23 @@ def mtcnn(
     ] = 20.0,
     samples: Annotated[
         int,
-        typer.Option(
-            min=4, help="Of P-Net, at most; R-Net takes half of it, O-Net a quarter.", rich_help_panel=SAMPLES
-        ),
+        typer.Option(min=4, help="Of each network, at most.", rich_help_panel=SAMPLES),
     ] = 40_000,
     negatives: Annotated[
         int, typer.Option(min=1, help="Windows without a face, per photograph, at most.", rich_help_panel=SAMPLES)
-    ] = 80,
+    ] = 120,
     mining: Annotated[
         float,
         typer.Option(
             help="Share of each batch that carries gradient, the hardest samples; 1 for all.", rich_help_panel=LEARNING
         ),
     ] = 0.7,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each network.", rich_help_panel=LEARNING)] = 10,
-    batch: Annotated[int, typer.Option(min=1, help="Samples per step.", rich_help_panel=LEARNING)] = 128,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each network.", rich_help_panel=LEARNING)] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Samples per step.", rich_help_panel=LEARNING)] = 64,
     rate: Annotated[
         float | None,
         typer.Option(
-            help="Learning rate to begin with; 0.001 from scratch, 0.0001 from pretrained.", rich_help_panel=LEARNING
+            help="Learning rate to begin with; 0.003 from scratch, 0.00001 from pretrained.", rich_help_panel=LEARNING
         ),
     ] = None,
     seed: Annotated[
@@ -182,6 +180,7 @@ def _finish(session: Session, trained: TrainedMtcnn | None) -> None:
         *(_network(each) for each in figures["networks"]),
         {"what": "judged on", "value": f"{judged['pictures']} {figures['facts']['judged_on']} photographs"},
         *({"what": key, "value": judged[key]} for key in judged if key not in {"pictures", "faces"}),
+        *_beside(figures),
         {"what": "minutes", "value": round(figures["facts"]["seconds"] / 60, 1)},
         {"what": "report", "value": shown(trained.report)},
     ]
@@ -193,3 +192,14 @@ def _network(each: dict[str, Any]) -> dict[str, Any]:
         f"loss {each['losses'][0]} to {each['losses'][-1]}, validation {each['val_losses'][0]} to {each['val_loss']}"
     )
     return {"what": each["network"], "value": f"{sum(each['samples'].values()):,} samples, {losses}"}
+
+
+def _beside(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the published weights find on the same photographs, and which of their networks were put back."""
+    if figures["published"] is None:
+        return []
+    back = [each["network"] for each in figures["networks"] if not each["kept"]]
+    rows = [{"what": "published weights, AP", "value": figures["published"]["AP"]}]
+    if back:
+        rows.append({"what": "put back, for the published ones find more", "value": ", ".join(back)})
+    return rows
