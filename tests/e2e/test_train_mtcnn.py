@@ -50,6 +50,28 @@ def test_train_on_from_the_published_weights_and_find_faces_with_them(mien, boxe
 
 
 @pytest.mark.slow
+def test_networks_that_do_harm_are_put_back_and_said(mien, boxes, home, monkeypatch):
+    """Where only P-Net does no harm, R- and O-Net are the published ones to the byte; table, report and record say so."""
+
+    def choose(*_):
+        yield 0, 1
+        return ("pnet",)
+
+    monkeypatch.setattr("mien.training.mtcnn.choose_networks", choose)
+    words = ("train", "mtcnn", boxes, "--out", "run", "--from", "pretrained", *QUICK)
+    result = mien(*words)
+    assert result.code == 0, result.err
+    assert "put back" in result.out
+    assert "rnet, onet" in result.out
+    models, run = home / "data" / "models", home / "run"
+    for stage in ("rnet", "onet"):
+        assert (models / f"run-{stage}.onnx").read_bytes() == (run / f"published-{stage}.onnx").read_bytes()
+    assert (models / "run-pnet.onnx").read_bytes() == (run / "pnet.onnx").read_bytes()
+    assert "With rnet, onet as trained" in (run / "report.md").read_text(encoding="utf-8")
+    assert "rnet, onet as published" in (models / "run.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_from_scratch_on_real_photographs_losses_fall(mien, home, shared_data):
     """Eight photographs of WIDER: every network's loss falls, and their landmarks are said to be a network's."""
     wider = shared_data / "wider"
