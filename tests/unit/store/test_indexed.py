@@ -51,7 +51,7 @@ def asked(gallery, count=5):
 def plan_of(database, query):
     """How PostgreSQL answers what the search asks, whether it knows by now how small the table is or not."""
     with database.reading() as connection:
-        connection.execute(text("SET LOCAL enable_sort = off"))  # only the index has them in order, however few they are
+        connection.execute(text("SET LOCAL enable_sort = off"))  # in order: only the index has them so
         seen = []
         original = connection.execute
         connection.execute = lambda statement, *rest: (
