@@ -31,6 +31,7 @@ from mien.media.images import read_image
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
 from mien.zoo.runtime import OnnxNetwork, RuntimeOptions
+from peers import package_versions
 from report import arguments, conditions, data_folder, table, write_page, write_records
 
 SERVER = Path(__file__).with_name("embedder_server.py")
@@ -87,7 +88,10 @@ def main() -> None:
         }
         near = {"facenet": facenet_distance(chips), "dlib": dlib_distance(chips, peers["dlib"][0])}
         times = {name: race(name, chips, peers) for name in ("facenet", "dlib")}
-    records = [record(name, near[name], times[name]) for name in times]
+    theirs = package_versions(options.torch, ("facenet-pytorch", "torch")) | package_versions(
+        options.dlib, ("dlib-bin",)
+    )
+    records = [record(name, near[name], times[name], theirs) for name in times]
     write_records(records, options.results)
     write_page(options.page, *page(records))
     print(options.page.read_text(encoding="utf-8"))
@@ -206,7 +210,7 @@ def timed(call: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def record(name: str, near: dict[str, float], times: dict[str, dict[str, float]]) -> Record:
+def record(name: str, near: dict[str, float], times: dict[str, dict[str, float]], theirs: dict[str, str]) -> Record:
     return Record(
         task="embedding",
         protocol={
@@ -218,7 +222,7 @@ def record(name: str, near: dict[str, float], times: dict[str, dict[str, float]]
         subject={"name": name, "weights": House(load_settings()).catalog.get(name).digest},
         figures={"near": near, "per_face_ms": times},
         machine=this_machine(),
-        versions=installed_versions(),
+        versions=installed_versions() | theirs,
     )
 
 
