@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from mien.core.errors import MienError, StoreError
 from mien.core.people import EmbeddingSpace, Vectors
@@ -48,7 +48,13 @@ _MOST = 20_000
 """Templates that one face asks the index for at most."""
 
 _M, _EF_CONSTRUCTION, _EF_SEARCH = 24, 200, 200
-"""Neighbours of a node, candidates while building and while searching; docs/benchmarks/search.md has what they bring."""
+"""Neighbours of a node, candidates while building and while searching; docs/benchmarks/search.md has what these bring."""
+
+_BYTES_OF_NODE = 2_500
+"""What a node takes while the graph is made, beside the two bytes of each number."""
+
+_MEMORY = 64, 4_096
+"""Megabytes that the server may take to make an index, at least and at most."""
 
 _LARGEST = 4_000
 """Numbers of a vector that pgvector's index takes as halfvec."""
@@ -193,6 +199,8 @@ class IndexedSearch:
 def build_index(database: Database, space: EmbeddingSpace) -> None:
     """Make the index of a space, or make it anew; others read and write meanwhile.
 
+    The server is allowed memory for the whole graph, 4 GB at most: one that does not fit is made many times more slowly.
+
     Raises:
         StoreError: not PostgreSQL; vectors too long; the server refuses.
     """
@@ -204,10 +212,15 @@ def build_index(database: Database, space: EmbeddingSpace) -> None:
             f"vectors of {space.id} have {space.dimensions} numbers; an index takes {_LARGEST} at most: "
             "this space is compared exactly"
         )
+    with database.reading() as connection:
+        count = connection.execute(select(func.count()).where(templates.c.space_id == space.id)).scalar_one()
     drop_index(database, space)
+    least, most = _MEMORY
+    wanted = count * (2 * space.dimensions + _BYTES_OF_NODE) // 2**20
     _alone(database)(
         f'CREATE INDEX CONCURRENTLY "{_name(space)}" ON templates USING hnsw ({_halved(space)} halfvec_ip_ops)'
-        f" WITH (m = {_M}, ef_construction = {_EF_CONSTRUCTION}) WHERE space_id = {_literal(space.id)}"
+        f" WITH (m = {_M}, ef_construction = {_EF_CONSTRUCTION}) WHERE space_id = {_literal(space.id)}",
+        memory=min(most, max(least, wanted)),
     )
 
 

@@ -182,10 +182,22 @@ class PostgresDatabase(Database):
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def execute_alone(self, statement: str) -> None:
-        """One statement outside any transaction: ``VACUUM``."""
+    def execute_alone(self, statement: str, *, memory: int | None = None) -> None:
+        """One statement outside any transaction: ``VACUUM``.
+
+        Args:
+            statement: SQL.
+            memory: megabytes that the server may take for it; None leaves what the server has set.
+        """
         with self._translating(), self._engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            if memory is not None:
+                alone.exec_driver_sql(f"SET maintenance_work_mem = '{int(memory)}MB'")
+            try:
+                alone.exec_driver_sql(statement)
+            finally:
+                if memory is not None:
+                    connection.invalidate()  # the setting goes with the connection
 
     def close(self) -> None:
         """Close all connections that are not in use."""
