@@ -94,24 +94,24 @@ def read_by_driver(path: Path) -> np.ndarray:
     return np.frombuffer(stored, "<f4").reshape(-1, SPACE.dimensions)
 
 
-def parcel_of(count: int) -> Parcel:
-    """An export of ``count`` templates, ten per person."""
+def parcel_of(count: int, space: EmbeddingSpace = SPACE) -> Parcel:
+    """An export of ``count`` templates of 512 numbers, ten per person."""
     now = datetime.now(UTC)
     people = tuple(Person(new_id(), f"Person {i}", now) for i in range(count // PER_PERSON))
     vectors = unit(np.random.default_rng(0).normal(size=(count, SPACE.dimensions)).astype(np.float32))
     templates = tuple(
-        template(i, vector, id=new_id(), person_id=people[i // PER_PERSON].id, created=now)
+        template(i, vector, space, id=new_id(), person_id=people[i // PER_PERSON].id, created=now)
         for i, vector in enumerate(vectors)
     )
-    return Parcel(people, {}, templates, (), SPACE.id)
+    return Parcel(people, {}, templates, (), space.id)
 
 
-def template(seed: int, vector: np.ndarray | None = None, **given: object) -> Template:
+def template(seed: int, vector: np.ndarray | None = None, space: EmbeddingSpace = SPACE, **given: object) -> Template:
     """A template as enrolment makes it; without a digest where ``vector`` is not given, so that it may be repeated."""
     digest = "" if vector is None else hashlib.sha256(str(seed).encode()).hexdigest()
     if vector is None:
         vector = unit(np.random.default_rng(seed).normal(size=(1, SPACE.dimensions)))[0]
-    return Template(vector, SPACE, f"photo-{seed}.jpg", digest, (10.0, 20.0, 130.0, 160.0), QUALITY, "mtcnn", **given)
+    return Template(vector, space, f"photo-{seed}.jpg", digest, (10.0, 20.0, 130.0, 160.0), QUALITY, "mtcnn", **given)
 
 
 def timed(work: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> tuple[float, Any]:

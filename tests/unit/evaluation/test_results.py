@@ -9,7 +9,7 @@ import pytest
 from mien.evaluation.records import Record, compare
 
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
-KEPT = ["lfw", "wider", "memory", "startup", "following"]
+KEPT = ["lfw", "wider", "memory", "startup", "following", "limits", "growth"]
 
 
 @pytest.mark.parametrize("name", KEPT)
