@@ -7,14 +7,12 @@ impostor distribution before any stranger is counted. --vectors keeps LFW's vect
 benchmarks/results/gallery_size.json and docs/benchmarks/gallery-size.md.
 """
 
-import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from mien.core.people import Calibration, EmbeddingSpace, Person, Template
+from mien.core.people import Calibration, EmbeddingSpace
 from mien.core.vectors import CompactVectors, similarities, unit, who_may_matter
 from mien.datasets.folders import person_folders
 from mien.evaluation.calibration import measure_calibration
@@ -23,17 +21,17 @@ from mien.evaluation.pipeline import embed_located, locate_faces
 from mien.evaluation.records import Record, installed_versions, subject_of, this_machine
 from mien.evaluation.verification import impostor_blocks
 from mien.media.images import read_image
-from mien.recognition.calibration import derive_threshold
-from mien.store.identities import new_id
-from mien.store.transfer import Parcel, write_parcel
+from mien.recognition.calibration import derive_margin, derive_threshold
+from mien.store.indexed import IndexedSearch, build_index
 from mien.wiring.bootstrap import House
 from mien.wiring.settings import load_settings
+from pg_gallery import filled_database
 from report import arguments, conditions, data_folder, table, write_page, write_records
 from synthetic import FAR, fitted_share, reached, unknown_people
 
 SIZES, STRANGERS, PROBES, ROUNDS = (100, 1_000, 10_000), 100, 10_000, 3
 QUERIES, TOP = 200, 10
-BESIDE = (0.62, 0.66, 0.7)
+BESIDE = (0.62, 0.7)
 """What the first of three gives, beside the fitted one: tails lighter and heavier than the measured one."""
 EDGES = np.linspace(-0.6, 1.0, 33)
 
@@ -47,7 +45,7 @@ def main() -> None:
     sample, people = lfw(house, data_folder(options, "lfw") / "images", options.vectors)
     space, today = house.embedder.space, datetime.now(UTC).date().isoformat()
     measured = measure_calibration(sample, people, space=space, data="LFW", date=today)
-    share = fitted_share(sample, measured, count=SIZES[-1] // 2)
+    share = fitted_share(sample, measured, count=4 * SIZES[-1] // 5)
     shares = sorted({share, *BESIDE})
     made = unknown_people(sample, SIZES[-1], np.random.default_rng(1), share=share)
     figures = {
@@ -120,7 +118,7 @@ def points(shares: list[float]) -> list[tuple[float, float]]:
 
 
 def counted(sample: np.ndarray, share: float, measured: Calibration, size: int) -> dict[str, float]:
-    """Strangers who reach the threshold of this size, and who would reach that of the smallest size."""
+    """Strangers who reach the threshold of this size, who also lead by the margin, and who would reach that of the smallest."""
     threshold = derive_threshold(measured, strangers=STRANGERS, templates=size)
     fixed = derive_threshold(measured, strangers=STRANGERS, templates=SIZES[0]).similarity
     best = []
@@ -128,15 +126,19 @@ def counted(sample: np.ndarray, share: float, measured: Calibration, size: int) 
         random = np.random.default_rng((size, seed))
         gallery = unknown_people(sample, size, random, share=share)
         probes = unknown_people(sample, PROBES, random, share=share)
-        best += [similarities(probes[i : i + 1_000], gallery).max(axis=1) for i in range(0, PROBES, 1_000)]
-    reached_best = np.concatenate(best)
+        for start in range(0, PROBES, 1_000):
+            cosines = similarities(probes[start : start + 1_000], gallery)
+            best.append(np.sort(np.partition(cosines, -2, axis=1)[:, -2:], axis=1))
+    second, first = np.concatenate(best).T
+    reach, lead = first >= threshold.similarity, first - second >= derive_margin(measured, threshold.similarity)
     return {
         "share": share,
         "size": size,
         "threshold": threshold.similarity,
         "supported": threshold.supported,
-        "named": float((reached_best >= threshold.similarity).mean()),
-        "named_by_fixed": float((reached_best >= fixed).mean()),
+        "reaching": float(reach.mean()),
+        "named": float((reach & lead).mean()),
+        "reaching_fixed": float((first >= fixed).mean()),
         "known_missed": threshold.genuine_lost or 0.0,
     }
 
@@ -162,31 +164,12 @@ def compact_recall(vectors: np.ndarray) -> float:
 
 def hnsw_recall(vectors: np.ndarray, space: EmbeddingSpace) -> float:
     """The share of the most alike that pgvector's index finds, in a database for this run."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from mien.store.gallery import open_gallery
-    from mien.store.indexed import IndexedSearch, build_index
-    from mien.store.places import open_database
-    from tests.postgres import make_database, running_server
-
-    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder) / "server") as server:
-        url = make_database(server, "mien_gallery_size")
-        now = datetime.now(UTC)
-        people = tuple(Person(new_id(), f"Person {i}", now) for i in range(len(vectors)))
-        templates = tuple(
-            Template(vector, space, "made up", "", (0, 0, 9, 9), {}, "none", new_id(), person.id, now)
-            for vector, person in zip(vectors, people, strict=True)
-        )
-        write_parcel(Parcel(people, {}, templates, (), space.id), Path(folder) / "export.npz")
-        with open_gallery(url) as gallery:
-            gallery.import_(Path(folder) / "export.npz")
-        database = open_database(url)
+    with filled_database(vectors, space) as database:
         build_index(database, space)
         search = IndexedSearch(database)
         if not search.ready(space):
             raise SystemExit("the index was not made")
-        recall = search.measure(space, searches=QUERIES).recall
-        database.close()
-    return recall
+        return search.measure(space, searches=QUERIES).recall
 
 
 def page(record: Record) -> list[str]:
@@ -203,7 +186,8 @@ def page(record: Record) -> list[str]:
             f"{row['size']:,}",
             f"{row['threshold']:.3f}{'' if row['supported'] else ' (extended)'}",
             f"{row['named']:.2%}",
-            f"{row['named_by_fixed']:.2%}",
+            f"{row['reaching']:.2%}",
+            f"{row['reaching_fixed']:.2%}",
             f"{row['known_missed']:.0%}",
         ]
         for row in f["strangers"]
@@ -214,8 +198,8 @@ def page(record: Record) -> list[str]:
             f"`--strangers {p['strangers']}` promises that at most {1 / p['strangers']:.0%} of strangers is named, whatever the "
             "gallery's size. LFW has too few people to try ten thousand, so more are made up: each is the mean and the "
             "differences of three faces of LFW from it, which keeps mean and covariance; how much the first gives "
-            f"({f['share']:g}) is the one of five values that comes nearest to the measured impostor distribution, chosen before "
-            "strangers were counted. Others stand beside it, because a promise about one comparison in a million hangs on a "
+            f"({f['share']:g}) is the one, of values in steps of a hundredth, that comes nearest to the measured tail (shares of 1e-4 "
+            "and rarer, which the thresholds rest on). Others stand beside it, because a promise about one comparison in a million hangs on a "
             "tail that nobody can fit exactly."
         ),
         "## As alike as real strangers",
@@ -225,14 +209,23 @@ def page(record: Record) -> list[str]:
         ),
         table(["share of comparisons", "LFW", *(f"made up, {s}" for s in shares)], alike),
         "![impostor distributions](gallery-size/impostors.png)",
-        "## Strangers who reach a name",
+        "## Strangers who are named",
         (
             f"{p['rounds']} galleries of each size, one template a person, {p['probes']:,} strangers each. The threshold follows "
-            "the size; beside it what the threshold of the smallest gallery would do, and how many comparisons with "
+            "the size; who reaches it is named if nobody else is nearly as alike (the margin). Beside it what the threshold of the smallest gallery would do, and how many comparisons with "
             "somebody known are lost below the threshold, as measured on LFW."
         ),
         table(
-            ["first gives", "people", "threshold", "strangers named", f"with that of {SIZES[0]}", "known missed"], sizes
+            [
+                "first gives",
+                "people",
+                "threshold",
+                "strangers named",
+                "reach the threshold",
+                f"reach that of {SIZES[0]}",
+                "known missed",
+            ],
+            sizes,
         ),
         verdict(record),
         "## What a search misses",
@@ -252,13 +245,17 @@ def verdict(record: Record) -> str:
     fitted = [row for row in record.figures["strangers"] if row["share"] == record.figures["share"]]
     broken = [row for row in fitted if row["named"] > target]
     if not broken:
-        return f"With the fitted one the promise of {target:.0%} is kept at every size."
+        worst = max(row["reaching"] for row in fitted)
+        return (
+            f"With the fitted one the promise of {target:.0%} is kept at every size: by threshold and margin together. The threshold "
+            f"alone is reached by up to {worst:.2%} of strangers; a tail that is reproduced leaves it nothing to spare."
+        )
     told = ", ".join(f"{row['named']:.2%} at {row['size']:,}" for row in broken)
     return (
-        f"**With the fitted one the promise of {target:.0%} is not kept:** {told}. Its strangers are a little more alike than LFW's "
-        "where it matters (the last rows above), and with one template a person nothing is left to spare. What the derived "
-        "threshold does is to keep the rate nearly level while the gallery grows a hundredfold; who needs the figure itself "
-        "asks for rarer strangers, or calibrates on their own people."
+        f"**With the fitted one the promise of {target:.0%} is not kept to the letter:** {told}. A tail that is reproduced leaves "
+        "nothing to spare, and a cosine of a few thousandths decides. What the derived threshold does is to keep the rate nearly "
+        "level while the gallery grows a hundredfold; who needs a figure that is never exceeded asks for rarer strangers, or "
+        "calibrates on their own people."
     )
 
 
