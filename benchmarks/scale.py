@@ -195,6 +195,12 @@ def page(library: Record, records: dict[str, Record]) -> list[str]:
             f"The unit is the core-hour; multiply by what one costs you. A million such pictures take"
             f" {1e6 / core_h:.1f} core-hours, however many machines share them. Nothing here is bought per face or per request."
         ),
+        "## Elsewhere",
+        (
+            "How the time grows with pixels, faces, people and threads: [growth](benchmarks/growth.md). Searching 10⁴ to 10⁶ "
+            "templates, faiss and pgvector beside: [search](benchmarks/search.md). Strangers named by galleries of 10² to 10⁴: "
+            "[gallery size](benchmarks/gallery-size.md). How far from the machine's limit: [limits](benchmarks/limits.md)."
+        ),
         "## Conditions",
         "\n\n".join(f"*{r.task}*: {conditions(r)}" for r in (library, *records.values())),
     ]
