@@ -190,9 +190,7 @@ def page(record: Record) -> list[str]:
     for name, (title, said) in titles.items():
         curves = record.figures[name]
         places = [x for x, _ in next(iter(curves.values()))]
-        rows = [
-            [f"{x:,.3g}" if x < 1000 else f"{x:,.0f}", *(f"{dict(c)[x]:.3g}" for c in curves.values())] for x in places
-        ]
+        rows = [[short(x), *(short(dict(c)[x]) for c in curves.values())] for x in places]
         parts += [
             title,
             said,
@@ -206,6 +204,11 @@ def page(record: Record) -> list[str]:
         conditions(record),
         "Written by `benchmarks/growth.py`; all figures are in `benchmarks/results/growth.json`.",
     ]
+
+
+def short(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
 
 
 if __name__ == "__main__":

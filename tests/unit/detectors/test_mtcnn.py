@@ -10,8 +10,9 @@ from mien.core.geometry import iou
 from mien.core.protocols import Explainer, Refiner
 from mien.detectors.haar import HaarDetector
 from mien.detectors.mtcnn import MtcnnDetector, MtcnnOptions, open_mtcnn
+from mien.detectors.mtcnn.cascade import CHUNK
 from mien.zoo.catalog import Catalog
-from mien.zoo.runtime import RuntimeOptions
+from mien.zoo.runtime import RuntimeOptions, Workers
 from mien.zoo.weights import ensure
 
 FACE = (178.0, 59.0, 268.0, 175.0)
@@ -45,6 +46,23 @@ def test_the_number_of_threads_changes_nothing(files, astronaut):
     for faces in found[1:]:
         np.testing.assert_array_equal(faces.boxes, found[0].boxes)
         np.testing.assert_array_equal(faces.landmarks, found[0].landmarks)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_every_thread_judges_as_many_crops(files, astronaut, threads):
+    """R-Net's crops come in runs alike in size, as many for each thread, so that none waits for another."""
+    pnet, rnet, onet, _ = open_mtcnn(files)._parts
+    runs = []
+
+    class Counted:
+        def run(self, crops):
+            runs.append(len(crops))
+            return rnet.run(crops)
+
+    MtcnnDetector(pnet, Counted(), onet, workers=Workers(threads)).detect(astronaut)
+    assert len(runs) % threads == 0
+    assert max(runs) - min(runs) <= 1
+    assert max(runs) <= CHUNK["rnet"] < sum(runs)
 
 
 def test_landmarks_lie_in_the_face_in_order(mtcnn, astronaut):

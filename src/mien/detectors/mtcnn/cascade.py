@@ -195,8 +195,9 @@ class Cascade:
         windows = windows[_touch(windows.boxes, source)]
         side = SIDES[stage]
         order = np.argsort(windows.boxes[:, 2] - windows.boxes[:, 0], kind="stable")  # neighbours share a mipmap
-        per_run = max(1, min(CHUNK[stage], -(-len(order) // self.workers.threads)))  # few crops: every thread has some
-        chunks = [order[i : i + per_run] for i in range(0, len(order), per_run)]
+        turns = -(-len(order) // (CHUNK[stage] * self.workers.threads))
+        parts = np.array_split(order, max(1, turns * self.workers.threads))  # alike, so that all threads end together
+        chunks = [part for part in parts if len(part)]
         outputs = np.zeros((len(order), OUTPUTS[stage]), np.float32)
 
         def judge(chunk: NDArray[np.intp]) -> None:
